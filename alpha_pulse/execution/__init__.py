@@ -1,0 +1,1 @@
+"""Venues: the matching engine, the paper and recommendation brokers, and the factory that chooses one."""

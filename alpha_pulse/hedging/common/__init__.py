@@ -1,0 +1,1 @@
+"""Ports and the values that flow through them. Pure."""

@@ -1,0 +1,332 @@
+"""The values that flow through one tick: market and position in, target and orders out, memory from tick to tick.
+
+Units: prices in quote per base unit, quantities in base units of the perpetual, ratios and rates as fractions, times in
+milliseconds UTC. ``Decimal`` where a person or a venue reads it, ``float`` where statistics and the kernel compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from alpha_pulse.domain.instrument import ZERO, Instrument, exact
+from alpha_pulse.domain.market import MarketUpdate
+from alpha_pulse.domain.orders import Order, OrderRequest, OrderType, Purpose, Side, TimeInForce
+from alpha_pulse.domain.position import Account
+
+
+@dataclass(frozen=True, slots=True)
+class Indicators:
+    """What the market's history says. Every number names its unit; the same object returns until one of them changed."""
+
+    volatility_day: float  # standard deviation of log returns over one day (EWMA)
+    volatility_day_range: float  # the same by Yang–Zhang from hourly bars; 0 until there are enough
+    atr: float  # average true range of hourly bars, quote units; 0 until there are enough
+    volume_ratio: float  # last hours' volume over its longer average; 1 = usual
+    trend: float  # −1 … +1, direction and strength
+    anchor_ema: float  # exponential average price, for ``anchor: ema``
+    supports: tuple[float, ...] = ()  # prices below, nearest first
+    resistances: tuple[float, ...] = ()  # prices above, nearest first
+    ready: bool = False  # enough history was seen for the estimates to stand on their own
+
+
+@dataclass(frozen=True, slots=True)
+class MarketState:
+    """Everything about the market that a calculator may want, frozen. ``raw`` holds the feed's floats; the properties give Decimals."""
+
+    symbol: str
+    raw: MarketUpdate
+    indicators: Indicators
+    stale_reason: str = ""  # not empty: nothing may be quoted on this market
+
+    @property
+    def now_ms(self) -> int:
+        """When this was known."""
+        return self.raw.close_ms
+
+    @property
+    def mid(self) -> float:
+        """Middle of the perpetual's bid and ask, as a float."""
+        return 0.5 * (self.raw.bid + self.raw.ask)
+
+    @property
+    def reference(self) -> float:
+        """Price of the inventory: the spot's last price, or the index while spot is out."""
+        spot = self.raw.spot
+        return spot.close if spot is not None else self.raw.index
+
+    @property
+    def bid(self) -> Decimal:
+        """Best bid of the perpetual."""
+        return exact(self.raw.bid)
+
+    @property
+    def ask(self) -> Decimal:
+        """Best ask of the perpetual."""
+        return exact(self.raw.ask)
+
+    @property
+    def last(self) -> Decimal:
+        """Last traded price of the perpetual."""
+        return exact(self.raw.perp.close)
+
+    @property
+    def mark(self) -> Decimal:
+        """Mark price: stops, liquidation, NAV and funding use it."""
+        return exact(self.raw.mark.close)
+
+    @property
+    def index(self) -> Decimal:
+        """Index price."""
+        return exact(self.raw.index)
+
+    @property
+    def spot(self) -> Decimal | None:
+        """Last spot price, or None while spot is out."""
+        return None if self.raw.spot is None else exact(self.raw.spot.close)
+
+    @property
+    def funding_rate(self) -> Decimal:
+        """Expected rate at the next settlement, fraction of notional; positive pays a short."""
+        return exact(self.raw.funding_rate)
+
+    @property
+    def funding_interval_hours(self) -> float:
+        """Hours between settlements (1, 4 or 8)."""
+        return self.raw.funding_interval_h
+
+    @property
+    def next_funding_ms(self) -> int:
+        """When funding settles next."""
+        return self.raw.next_funding_ms
+
+    @property
+    def volatility_day(self) -> float:
+        """Standard deviation of log returns over one day, as a fraction."""
+        return self.indicators.volatility_day
+
+    @property
+    def volume(self) -> float:
+        """Volume of the last step, base units."""
+        return self.raw.perp.volume
+
+    @property
+    def depth(self) -> tuple[float, float]:
+        """Notional within 1 % of mid on the (bid, ask) side, quote units; 0 = unknown."""
+        return self.raw.bid_depth, self.raw.ask_depth
+
+    @property
+    def supports(self) -> tuple[float, ...]:
+        """Support prices, nearest first."""
+        return self.indicators.supports
+
+    @property
+    def resistances(self) -> tuple[float, ...]:
+        """Resistance prices, nearest first."""
+        return self.indicators.resistances
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One step of the pipeline that leads to a ratio or a floor: why the hedge is what it is."""
+
+    name: str
+    before: float
+    after: float
+    reason: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeTarget:
+    """How much to hedge: ``ratio`` h at the anchor, bounded by [min_ratio, max_ratio], never under ``floor`` f."""
+
+    ratio: float
+    floor: float
+    min_ratio: float
+    max_ratio: float
+    contributions: tuple[Contribution, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CurveParameters:
+    """The hedge curve of DESIGN.md §1, all in floats for the kernel. It changes only in steps: the same object returns until then."""
+
+    anchor: float  # A, quote units
+    spacing: float  # s, fraction
+    levels: int  # n, nodes a side
+    geometric: bool
+    ratio: float  # h
+    floor: float  # f
+    min_ratio: float  # h_min
+    max_ratio: float  # h_max
+    amplitude: float  # a_fav
+    amplitude_adverse: float  # a_adv
+    inventory: float  # S, base units, signed
+    max_abs_position: float  # min(max(margin cap, |F|), max_position_size) as quantised for this curve; math.inf = not binding
+    neutral_size: float = 0.0  # M, only with S = 0
+    snapped: tuple[tuple[int, float], ...] = ()  # (node, price): nodes moved to a support or resistance
+
+
+@dataclass(frozen=True, slots=True)
+class PositionState:
+    """What a calculator may know about the account. Perpetual quantities are signed."""
+
+    symbol: str
+    instrument: Instrument
+    inventory: Decimal  # S
+    perpetual: Decimal  # F; while a rebalance is open, F plus its remainder
+    target: HedgeTarget
+    curve: CurveParameters
+    entry_price: Decimal
+    inventory_entry_price: Decimal
+    mark: float
+    wallet: Decimal
+    realized_pnl: Decimal
+    fees_paid: Decimal
+    funding_received: Decimal
+    stop_trigger: float = 0.0  # no unwinding node rests at or beyond it; 0 = no stop
+
+    @property
+    def anchor(self) -> float:
+        """Anchor price A of the curve."""
+        return self.curve.anchor
+
+    @property
+    def unrealized_pnl(self) -> Decimal:
+        """PnL of the open perpetual position at mark, quote units."""
+        return self.perpetual * (exact(self.mark) - self.entry_price) if self.perpetual else ZERO
+
+    @property
+    def net_delta(self) -> Decimal:
+        """Inventory plus perpetual, base units."""
+        return self.inventory + self.perpetual
+
+
+@dataclass(frozen=True, slots=True)
+class GridLevel:
+    """One rung that a calculator wants: a post-only limit order. Quantity > 0 in base units."""
+
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    node: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredOrder:
+    """An order that should be live after this tick, before it has an id."""
+
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    price: Decimal | None
+    purpose: Purpose
+    node: int = 0
+    time_in_force: TimeInForce = TimeInForce.POST_ONLY
+    trigger_price: Decimal | None = None
+    reduce_only: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The smallest change from open to desired orders."""
+
+    keep: tuple[Order, ...]
+    cancel: tuple[Order, ...]
+    place: tuple[OrderRequest, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing to send."""
+        return not self.cancel and not self.place
+
+
+class RiskState(StrEnum):
+    """Postures, from free to stopped. None of them is the venue's reduceOnly flag."""
+
+    NORMAL = "normal"
+    DELTA_REDUCE = "delta_reduce"  # only orders that shrink |S + F|
+    MARGIN_REDUCE = "margin_reduce"  # only orders that shrink |F|
+    HALTED = "halted"  # nothing new; the stop stays
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What risk says about a snapshot."""
+
+    target: HedgeTarget
+    state: RiskState
+    reasons: tuple[str, ...]
+    max_abs_position: float  # base units; the hard cap for risk.check
+    alerts: tuple[str, ...] = ()  # for a person, each with what to do
+    no_increase: bool = False  # |F| must not grow (liquidation is too near)
+    reduce_to: float | None = None  # cut |F| to this many base units at once
+    stop_latched: bool = False
+    drawdown_latched: bool = False
+    released: bool = False  # the stop's latch was released on this tick: the grid re-anchors
+    value_at_risk: float = 0.0  # of the unhedged inventory, quote units
+    nav: float = 0.0  # adjusted for flows, quote units
+    drawdown: float = 0.0  # from the high-water mark, fraction
+    liquidation_distance: float = 0.0  # fraction of mark that price may move against the perpetual; inf when flat
+
+
+@dataclass(frozen=True, slots=True)
+class BotState:
+    """The bot's whole memory from tick to tick. Orders are not in it: the venue knows them."""
+
+    ticks: int = 0
+    generation: int = 0  # of client order ids; rises with each order placed
+    last_tick_ms: int = 0
+    anchor: float = 0.0  # 0 before the first tick
+    spacing: float = 0.0
+    volatility_held: float = 0.0  # σ_day as the spacing and the stop use it: moves in steps
+    volume_factor: float = 1.0  # spacing multiplier of the volume regime, held
+    snapped: tuple[tuple[int, float], ...] = ()
+    target: HedgeTarget | None = None
+    floor_since_ms: int = 0
+    high_water_mark: float = 0.0
+    stop_reference: float = 0.0
+    stop_latched: bool = False
+    drawdown_latched: bool = False
+    risk_state: RiskState = RiskState.NORMAL
+    risk_reasons: tuple[str, ...] = ()
+    halted_reason: str = ""  # not empty: halted until the user resumes
+    gap_since_ms: int = 0  # when the gap outside the band was first seen; 0 = none
+    cap_held: float = 0.0  # margin cap as quantised for the curve
+    inventory: Decimal = ZERO
+    inventory_entry_price: Decimal = ZERO
+    flows: float = 0.0  # value of coins moved in (+) or out (−) since the start, quote units
+    deposits: Decimal = ZERO  # wallet deposits already accounted for
+    fills_booked: int = 0  # how many of the venue's fills of this pair are booked
+    funding_booked: int = 0
+    unknown: tuple[OrderRequest, ...] = ()  # sent, outcome unknown: count as live and as filled
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one decision may see. Frozen: the same snapshot always gives the same decision."""
+
+    tick_id: str
+    market: MarketState
+    instrument: Instrument
+    inventory: Decimal  # S, base units of the perpetual
+    account: Account
+    open_orders: tuple[Order, ...]
+    state: BotState
+    stop_filled: bool = False  # the resting stop filled since the last tick
+    dead_man_switch: bool = False  # the venue cancels resting grid orders if the bot dies
+    max_leverage: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerCapabilities:
+    """What a broker can do that changes decisions."""
+
+    executes: bool  # False: recommendation mode, a person executes
+    dead_man_switch: bool  # resting grid orders are cancelled by the venue if the bot dies (the stop is spared)
+    simulated: bool  # the venue lives in this process: no other party can trade on it

@@ -1,0 +1,1 @@
+"""Carrying approved orders to a broker, reading positions from it."""

@@ -1,0 +1,1 @@
+"""The grid bot: hedge curve, ladder, plan, and the loop around them."""

@@ -1,0 +1,1 @@
+"""How much to hedge, and which orders may pass."""

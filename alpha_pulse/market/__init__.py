@@ -1,0 +1,1 @@
+"""Market data: feeds, indicators, and the provider that turns one into the other."""

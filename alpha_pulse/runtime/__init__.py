@@ -1,0 +1,1 @@
+"""The only ambient I/O: clock, ids, logging, database engine."""
