@@ -67,7 +67,7 @@ class StoredEvent:
 
 def to_jsonable(value: Any) -> Any:  # noqa: PLR0911 - one return per JSON shape reads better than a dispatch table
     """Dataclasses, named tuples, enums and Decimals as JSON values. Decimals become strings, so nothing is rounded."""
-    if value is None or isinstance(value, bool | int | float) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, bool | int | float) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
         return value.value

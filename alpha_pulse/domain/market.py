@@ -30,7 +30,7 @@ class MarketUpdate(NamedTuple):
     perp: Bar  # last traded prices of the perpetual
     mark: Bar  # mark price; equals ``perp`` where the source has none (the feed says so once)
     spot: Bar | None  # None while the spot market is out
-    index: float  # index price: spot where it trades, else the best substitute the feed has
+    index_price: float  # index price: spot where it trades, else the best substitute the feed has
     bid: float  # perpetual, best bid at close_ms
     ask: float
     funding_rate: float  # fraction of notional per interval, expected at the next settlement (no look-ahead)

@@ -109,7 +109,8 @@ class Order:
 @dataclass(frozen=True, slots=True)
 class Fill:
     """One trade of ours. ``fee`` > 0 is paid by us, in ``fee_currency``; ``reference_price`` is where the market stood before
-    our own impact (the touch or bar price a taker aimed at; the limit price for a maker): slippage is measured from it."""
+    our own impact (the touch or bar price a taker aimed at; the limit price for a maker): slippage is measured from it.
+    """
 
     trade_id: str
     client_order_id: str

@@ -53,13 +53,15 @@ class IdSource(Protocol):
 class MarketFeed(Protocol):
     """Delivers market updates of one or more pairs, oldest first, each symbol its own stream.
 
-    Contract: updates of a symbol have strictly increasing ``close_ms``. An update whose prices are zero, negative, NaN, infinite, crossed or
-    missing is delivered as ``FeedProblem`` (never repaired, never silently dropped). Deterministic feeds resume after ``resume_after_ms``.
+    Contract: updates of a symbol have strictly increasing ``close_ms``. An update whose prices are zero, negative, NaN,
+    infinite, crossed or missing is delivered as ``FeedProblem`` (never repaired, never silently dropped). Deterministic feeds
+    resume after ``resume_after_ms``.
     """
 
     async def open(self, pair: HedgePair, instrument: Instrument, *, resume_after_ms: int = 0) -> None:
         """Get ready to deliver ``pair``. With ``resume_after_ms`` the first update delivered is the first with a later close_ms;
-        what came before can be had with ``history``."""
+        what came before can be had with ``history``.
+        """
         ...
 
     async def next(self, symbol: str) -> MarketUpdate | FeedProblem | None:
@@ -122,7 +124,8 @@ class Broker(Protocol):
 
     async def open_pair(self, pair: HedgePair, inventory: Decimal) -> Instrument:
         """Get ready to trade ``pair`` (the feed is opened too) and return its trading rules. ``inventory`` is what the user holds,
-        base units of the perpetual; a paper broker credits the wallet from it. Idempotent."""
+        base units of the perpetual; a paper broker credits the wallet from it. Idempotent.
+        """
         ...
 
     async def create_order(self, order: ApprovedOrder) -> Order:
@@ -176,7 +179,8 @@ class GridCalculator(Protocol):
 
     def calculate_grid_levels(self, market: MarketState, position: PositionState) -> Sequence[GridLevel]:
         """The rungs that should be live now. Sells must lie above the bid and buys below the ask (others are dropped with a reason);
-        whatever is returned still passes the risk manager's caps and floors."""
+        whatever is returned still passes the risk manager's caps and floors.
+        """
         ...
 
 

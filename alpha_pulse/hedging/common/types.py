@@ -56,7 +56,7 @@ class MarketState:
     def reference(self) -> float:
         """Price of the inventory: the spot's last price, or the index while spot is out."""
         spot = self.raw.spot
-        return spot.close if spot is not None else self.raw.index
+        return spot.close if spot is not None else self.raw.index_price
 
     @property
     def bid(self) -> Decimal:
@@ -81,7 +81,7 @@ class MarketState:
     @property
     def index(self) -> Decimal:
         """Index price."""
-        return exact(self.raw.index)
+        return exact(self.raw.index_price)
 
     @property
     def spot(self) -> Decimal | None:

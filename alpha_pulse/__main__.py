@@ -1,0 +1,5 @@
+"""``python -m alpha_pulse`` is the ``alpha-pulse`` command."""
+
+from alpha_pulse.cli.main import main
+
+main()

@@ -1,0 +1,5 @@
+"""The ``alpha-pulse`` command."""
+
+
+def main() -> None:
+    """Run the command line."""

@@ -1,0 +1,28 @@
+"""Settings of the market data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from alpha_pulse.hedging.common.section import Section
+
+
+class FeedSettings(Section):
+    """Where prices come from."""
+
+    source: Literal["simulated", "recorded", "ccxt"] = Field("simulated", description="Where prices come from [name]")
+    seed: Annotated[int, Field(ge=0)] = Field(7, description="Seed of the simulated market: the same seed, the same market [integer]")
+    days: Annotated[float, Field(gt=0, le=3660)] | None = Field(None, description="Length of the simulated market; null = endless [days]")
+    start_price: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="First price of the simulated market; null = a usual price of the coin [quote units]"
+    )
+    spot: Path | None = Field(None, description="Recorded spot candles [CSV or Parquet file]")
+    perp: Path | None = Field(None, description="Recorded perpetual candles [CSV or Parquet file]")
+    funding: Path | None = Field(None, description="Recorded funding rates; null = no funding is paid [CSV or Parquet file]")
+    mark: Path | None = Field(None, description="Recorded mark-price candles; null = the perpetual's own price [CSV or Parquet file]")
+    speed: Annotated[float, Field(ge=0)] = Field(
+        60, description="`run` on simulated or recorded data: market seconds per second; 0 = as fast as possible [ratio]"
+    )
