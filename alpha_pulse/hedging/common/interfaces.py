@@ -121,6 +121,7 @@ class Broker(Protocol):
     feed: MarketFeed
     clock: Clock
     ids: IdSource
+    data_provider: MarketDataProvider  # over ``feed``; a bot made without one uses it
 
     async def open_pair(self, pair: HedgePair, inventory: Decimal) -> Instrument:
         """Get ready to trade ``pair`` (the feed is opened too) and return its trading rules. ``inventory`` is what the user holds,
@@ -162,14 +163,10 @@ class Broker(Protocol):
 
 
 class PositionFetcher(Protocol):
-    """Reads what the user holds and what the account holds."""
+    """Reads what the user holds."""
 
     async def fetch_inventory(self, symbol: str) -> Decimal:
         """Inventory S in base units of the perpetual, signed. Raises ``Transient``."""
-        ...
-
-    async def fetch_account(self, symbol: str) -> Account:
-        """The perpetual wallet and position. Raises ``Transient``."""
         ...
 
 
@@ -196,11 +193,36 @@ class RiskManager(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What came of sending a plan."""
+
+    events: tuple[Event, ...]
+    unknown: tuple[OrderRequest, ...] = ()  # sent, and nobody knows whether they arrived
+
+
 class OrderManager(Protocol):
     """Carries an approved plan to a broker, cancels before places."""
 
-    async def execute(self, plan: ApprovedPlan, tick_id: str) -> Sequence[Event]:
-        """Send; return what came of it as events. An unknown outcome is an event, never an exception."""
+    def intents(self, plan: ApprovedPlan, tick_id: str, now_ms: int) -> list[Event]:
+        """The events that must be stored before ``execute``."""
+        ...
+
+    async def execute(self, plan: ApprovedPlan, tick_id: str, now_ms: int) -> Execution:
+        """Send. An unknown outcome is part of the result, never an exception; ``Fatal`` passes through."""
+        ...
+
+
+@runtime_checkable
+class TicketDesk(Protocol):
+    """A broker whose orders are carried out by a person (recommendation mode)."""
+
+    async def apply(self, command: Command) -> None:
+        """A person's verdict: ``accept``, ``reject`` or ``done``. Raises ``ConfigError`` for a ticket that is not there."""
+        ...
+
+    def drain_events(self) -> list[Event]:
+        """What happened to tickets since the last call, to be stored."""
         ...
 
 

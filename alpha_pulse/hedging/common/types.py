@@ -6,11 +6,12 @@ milliseconds UTC. ``Decimal`` where a person or a venue reads it, ``float`` wher
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from alpha_pulse.domain.instrument import ZERO, Instrument, exact
 from alpha_pulse.domain.market import MarketUpdate
@@ -18,9 +19,11 @@ from alpha_pulse.domain.orders import Order, OrderRequest, OrderType, Purpose, S
 from alpha_pulse.domain.position import Account
 
 
-@dataclass(frozen=True, slots=True)
-class Indicators:
-    """What the market's history says. Every number names its unit; the same object returns until one of them changed."""
+class Indicators(NamedTuple):
+    """What the market's history says. Every number names its unit; the same object returns until one of them changed.
+
+    A named tuple, like the market data: a new one is made for every bar of a replay.
+    """
 
     volatility_day: float  # standard deviation of log returns over one day (EWMA)
     volatility_day_range: float  # the same by Yang–Zhang from hourly bars; 0 until there are enough
@@ -256,55 +259,71 @@ class RiskState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RiskMemory:
+    """What risk remembers from tick to tick. The same object returns while nothing in it changed."""
+
+    high_water_mark: float = 0.0  # of the NAV, quote units; 0 before the first tick
+    inventory: Decimal | None = None  # last seen S; None before the first tick
+    deposits: Decimal = ZERO  # wallet deposits already accounted for
+    flows: float = 0.0  # coins and cash moved in (+) or out (−) since the start, quote units: neither profit nor loss
+    soft_floor: float = 0.0  # the floor without latches: rises at once, decays slowly
+    floor_since_ms: int = 0  # when the soft floor last moved
+    stop_reference: float = 0.0  # highest anchor since the last latch (lowest for S < 0); 0 = the next anchor
+    stop_latched: bool = False
+    drawdown_latched: bool = False
+    halted: str = ""  # why; not empty until the user resumes
+    margin_cut: bool = False  # the position was cut and liquidation is still near
+    cap: float = math.inf  # margin cap as the curve uses it: moves in steps; inf = not binding
+    state: RiskState = RiskState.NORMAL
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something a person should know, raised once while it lasts. ``text`` says what to do."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """What risk says about a snapshot."""
 
     target: HedgeTarget
-    state: RiskState
-    reasons: tuple[str, ...]
-    max_abs_position: float  # base units; the hard cap for risk.check
-    alerts: tuple[str, ...] = ()  # for a person, each with what to do
-    no_increase: bool = False  # |F| must not grow (liquidation is too near)
-    reduce_to: float | None = None  # cut |F| to this many base units at once
-    stop_latched: bool = False
-    drawdown_latched: bool = False
-    released: bool = False  # the stop's latch was released on this tick: the grid re-anchors
-    value_at_risk: float = 0.0  # of the unhedged inventory, quote units
-    nav: float = 0.0  # adjusted for flows, quote units
-    drawdown: float = 0.0  # from the high-water mark, fraction
-    liquidation_distance: float = 0.0  # fraction of mark that price may move against the perpetual; inf when flat
+    memory: RiskMemory
+    max_abs_position: float  # base units; the hard cap of this snapshot
+    reduce_to: float  # cut |F| to this many base units at once; inf = no cut
+    stop_distance: float  # fraction of the reference; 0 = no stop wanted
+    value_at_risk: float  # of the unhedged inventory, quote units
+    nav: float  # adjusted for flows, quote units
+    drawdown: float  # from the high-water mark, fraction
+    liquidation_distance: float  # how far mark may move against the perpetual, fraction; inf = it cannot be liquidated
+    alerts: tuple[Alert, ...] = ()
+
+    @property
+    def state(self) -> RiskState:
+        """The posture of this tick."""
+        return self.memory.state
 
 
 @dataclass(frozen=True, slots=True)
 class BotState:
     """The bot's whole memory from tick to tick. Orders are not in it: the venue knows them."""
 
-    ticks: int = 0
     generation: int = 0  # of client order ids; rises with each order placed
-    last_tick_ms: int = 0
-    anchor: float = 0.0  # 0 before the first tick
-    spacing: float = 0.0
+    curve: CurveParameters | None = None  # None before the first tick
     volatility_held: float = 0.0  # σ_day as the spacing and the stop use it: moves in steps
     volume_factor: float = 1.0  # spacing multiplier of the volume regime, held
-    snapped: tuple[tuple[int, float], ...] = ()
     target: HedgeTarget | None = None
-    floor_since_ms: int = 0
-    high_water_mark: float = 0.0
-    stop_reference: float = 0.0
-    stop_latched: bool = False
-    drawdown_latched: bool = False
-    risk_state: RiskState = RiskState.NORMAL
-    risk_reasons: tuple[str, ...] = ()
-    halted_reason: str = ""  # not empty: halted until the user resumes
+    risk: RiskMemory = RiskMemory()
     gap_since_ms: int = 0  # when the gap outside the band was first seen; 0 = none
-    cap_held: float = 0.0  # margin cap as quantised for the curve
-    inventory: Decimal = ZERO
     inventory_entry_price: Decimal = ZERO
-    flows: float = 0.0  # value of coins moved in (+) or out (−) since the start, quote units
-    deposits: Decimal = ZERO  # wallet deposits already accounted for
     fills_booked: int = 0  # how many of the venue's fills of this pair are booked
     funding_booked: int = 0
+    alerts: tuple[str, ...] = ()  # keys of alerts that still last, so that each is raised once
     unknown: tuple[OrderRequest, ...] = ()  # sent, outcome unknown: count as live and as filled
+    settings_digest: str = ""  # a change of settings resets the hysteresis
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +339,6 @@ class Snapshot:
     state: BotState
     stop_filled: bool = False  # the resting stop filled since the last tick
     dead_man_switch: bool = False  # the venue cancels resting grid orders if the bot dies
-    max_leverage: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

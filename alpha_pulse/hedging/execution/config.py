@@ -1,12 +1,25 @@
-"""Settings of order execution."""
+"""Settings of order execution and of the inventory that is hedged."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field
 
 from alpha_pulse.hedging.common.section import Section
+
+
+class InventorySettings(Section):
+    """What the user holds: coins that the perpetual hedges."""
+
+    source: Literal["fixed"] = Field("fixed", description="Where the quantity comes from: fixed is the number below [name]")
+    quantity: Annotated[Decimal, Field(ge=-1e12, le=1e12)] = Field(
+        Decimal("1.0"), description="Coins held; negative if they are owed, 0 for a market-neutral grid [coins]"
+    )
+    entry_price: Annotated[Decimal, Field(gt=0)] | None = Field(
+        None, description="What they were bought at, for the PnL shown; null = the first price seen [quote units per coin]"
+    )
 
 
 class ExecutionSettings(Section):
@@ -27,3 +40,4 @@ class ExecutionSettings(Section):
         0.005, description="A rebalance taker's price bound, from the touch [fraction of price]"
     )
     stale_after_s: Annotated[float, Field(gt=0)] = Field(180, description="Market data older than this is stale: no tick runs on it [s]")
+    keep_stop_on_exit: bool = Field(False, description="Leave the protective stop at the venue when the bot is stopped [true/false]")

@@ -1,19 +1,29 @@
-"""Settings of the hedge and of its grid."""
+"""Settings of the hedge and of its grid, and everything that one bot is configured with."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Annotated, Literal
+import math
+from collections.abc import Iterator, Mapping
+from decimal import ROUND_CEILING, Decimal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from alpha_pulse.hedging.common.section import Ratio, Section
+from alpha_pulse.errors import ConfigError
+from alpha_pulse.hedging.common.section import Ratio, Section, slip
+from alpha_pulse.hedging.common.tree import Check, Tree
+from alpha_pulse.hedging.execution.config import ExecutionSettings, InventorySettings
+from alpha_pulse.hedging.risk.config import RiskSettings
+
+_OWN_CLASS: Final = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 
 
 class HedgeSettings(Section):
     """How much to hedge, and how far the position may stray from it."""
 
-    sizer: str = Field("constant", description="Where the ratio comes from: constant, or package.module:Class [name]")
+    sizer: Annotated[str, Field(pattern=rf"^(constant|{_OWN_CLASS})$")] = Field(
+        "constant", description="Where the ratio comes from: constant, or package.module:Class [name]"
+    )
     ratio: Ratio = Field(0.5, description="Hedge ratio h at the anchor price [fraction of the inventory]")
     min_ratio: Ratio | None = Field(None, description="Never hedge less; null = the pipeline's current ratio [fraction of the inventory]")
     max_ratio: Ratio = Field(1.0, description="Never hedge more [fraction of the inventory]")
@@ -29,9 +39,22 @@ class HedgeSettings(Section):
     funding_tilt: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.05, description="Most that funding may add to or take from the ratio; 0 = off [fraction of the inventory]"
     )
-    funding_tilt_full: Annotated[float, Field(gt=0)] = Field(
+    funding_tilt_full: Annotated[float, Field(gt=0, le=10)] = Field(
         0.30, description="Annual funding at which the tilt is full [fraction per year]"
     )
+
+    @model_validator(mode="after")
+    def _ratio_within_its_bounds(self) -> Self:
+        lowest = 0.0 if self.min_ratio is None else self.min_ratio
+        if lowest > self.max_ratio:
+            raise slip(f"min_ratio {lowest} is above max_ratio {self.max_ratio}.", "give min_ratio at most max_ratio", key="min_ratio")
+        if not lowest <= self.ratio <= self.max_ratio:
+            raise slip(
+                f"ratio {self.ratio} is outside min_ratio {lowest} … max_ratio {self.max_ratio}.",
+                f"give a ratio from {lowest} to {self.max_ratio}, or widen the bounds",
+                key="ratio",
+            )
+        return self
 
 
 class GridSettings(Section):
@@ -59,4 +82,103 @@ class GridSettings(Section):
     step: Annotated[float, Field(ge=0, le=1)] = Field(
         0.2, description="Spacing and volatility move only when they changed by this much [fraction of themselves]"
     )
-    calculator: str = Field("default", description="Who places the nodes: default, or package.module:Class [name]")
+    calculator: Annotated[str, Field(pattern=rf"^(default|{_OWN_CLASS})$")] = Field(
+        "default", description="Who places the nodes: default, or package.module:Class [name]"
+    )
+
+    @model_validator(mode="after")
+    def _nodes_above_zero(self) -> Self:
+        """An arithmetic grid walks down by equal steps: it must end above a price of zero."""
+        if self.spacing == "arithmetic" and self.num_levels * self.grid_spacing_pct >= 1:
+            most = math.ceil(1 / self.grid_spacing_pct) - 1
+            raise slip(
+                f"{self.num_levels} arithmetic steps of {self.grid_spacing_pct} reach a price of zero.",
+                f"at most {most} levels at this spacing, or spacing: geometric",
+                key="num_levels",
+            )
+        return self
+
+
+def unwinding_nodes(hedge: HedgeSettings, grid: GridSettings) -> int:
+    """How many nodes on the losing side take hedge off at the configured spacing: none without an adverse amplitude and a lower bound."""
+    if hedge.amplitude_adverse == 0 or hedge.min_ratio is None:
+        return 0
+    room = (hedge.ratio - hedge.min_ratio) / hedge.amplitude_adverse
+    return min(grid.num_levels, math.ceil(grid.num_levels * room - 1e-9))
+
+
+def _distance(nodes: int, grid: GridSettings, inventory: Decimal) -> Decimal:
+    """Distance of the nth node on the losing side from the anchor, fraction: below it for coins held, above it for coins owed."""
+    if grid.spacing == "arithmetic":
+        return nodes * grid.grid_spacing_pct
+    if inventory < 0:
+        return (1 + grid.grid_spacing_pct) ** nodes - 1
+    return 1 - (1 + grid.grid_spacing_pct) ** -nodes
+
+
+def _stop_beyond_the_grid(
+    hedge: HedgeSettings, grid: GridSettings, risk: RiskSettings, inventory: InventorySettings
+) -> Iterator[ConfigError]:
+    """A stop inside the unwinding nodes would complete a hedge that the grid is still taking off."""
+    nodes = unwinding_nodes(hedge, grid)
+    stop = risk.stop_loss_pct
+    if stop is None or nodes == 0 or inventory.quantity == 0:
+        return
+    outermost = _distance(nodes, grid, inventory.quantity)
+    if outermost < stop:
+        return
+    least = (outermost + Decimal("0.0001")).quantize(Decimal("0.001"), ROUND_CEILING)
+    fits = max((n for n in range(nodes) if _distance(n, grid, inventory.quantity) < stop), default=0)
+    fix = f"risk.stop_loss_pct of at least {least}" if least < 1 else "a smaller grid.grid_spacing_pct"
+    fewer = f", at most {fits} nodes (grid.num_levels)" if fits else ""
+    yield ConfigError(
+        f"the stop lies inside the {nodes} unwinding nodes, which reach {outermost:.4f} from the anchor.",
+        field="risk.stop_loss_pct",
+        value=str(stop),
+        fix=f"{fix}{fewer}, a smaller grid.grid_spacing_pct, or hedge.amplitude_adverse 0",
+    )
+
+
+def _neutral_grid_has_a_size(risk: RiskSettings, inventory: InventorySettings) -> Iterator[ConfigError]:
+    if inventory.quantity == 0 and risk.max_position_size is None:
+        yield ConfigError(
+            "an inventory of 0 is a market-neutral grid, and it needs a size.",
+            field="risk.max_position_size",
+            fix="give risk.max_position_size [base units], or an inventory.quantity",
+        )
+
+
+BOT_CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
+    (("hedge", "grid", "risk", "inventory"), _stop_beyond_the_grid),
+    (("risk", "inventory"), _neutral_grid_has_a_size),
+)
+"""Checks across sections, with the sections that each needs."""
+
+
+class BotConfig(Tree):
+    """Everything that one bot decides with."""
+
+    checks: ClassVar[tuple[tuple[tuple[str, ...], Check], ...]] = BOT_CHECKS
+
+    hedge: HedgeSettings = HedgeSettings()
+    grid: GridSettings = GridSettings()
+    risk: RiskSettings = RiskSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+    inventory: InventorySettings = InventorySettings()
+
+    @classmethod
+    def from_mapping(cls, config: Mapping[str, Any] | BotConfig | None = None) -> BotConfig:
+        """A configuration from flat keys (``grid_spacing_pct``, ``num_levels``, …), sections, or both; strings or numbers.
+
+        Raises:
+            ConfigError: naming field, value and fix of everything that is wrong.
+        """
+        if config is None:
+            return cls()
+        if isinstance(config, BotConfig):
+            return config
+        if not isinstance(config, Mapping):
+            raise ConfigError(
+                f"must be a mapping of settings, not {type(config).__name__}.", field="config", fix='give {"num_levels": 5, …}'
+            )
+        return cls.read(config)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from alpha_pulse.hedging.common.section import Fraction, Section
+from alpha_pulse.hedging.common.section import Fraction, Section, slip
 
 
 class RiskSettings(Section):
@@ -47,3 +47,15 @@ class RiskSettings(Section):
     cut_distance: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.15, description="The position is cut when liquidation is nearer (or 4 σ per day) [fraction of mark]"
     )
+
+    @model_validator(mode="after")
+    def _distances_in_order(self) -> Self:
+        """A nearer liquidation calls for more: first an alert, then no increase, then a cut."""
+        if not self.cut_distance < self.no_increase_distance < self.alert_distance:
+            given = f"{self.cut_distance}, {self.no_increase_distance} and {self.alert_distance}"
+            raise slip(
+                f"cut_distance, no_increase_distance and alert_distance must rise in this order, and are {given}.",
+                "for example cut_distance 0.15, no_increase_distance 0.25, alert_distance 0.35",
+                key="cut_distance",
+            )
+        return self

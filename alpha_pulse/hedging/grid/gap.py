@@ -1,0 +1,99 @@
+"""The gap between the position and the curve: when it is closed, how fast, and with which single order. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from alpha_pulse.domain.orders import OrderType, Purpose, Side, TimeInForce
+from alpha_pulse.hedging.common.types import Assessment, CurveParameters, DesiredOrder, Snapshot
+from alpha_pulse.hedging.execution.config import ExecutionSettings
+from alpha_pulse.hedging.grid.calculator import target_at
+from alpha_pulse.hedging.grid.config import HedgeSettings
+from alpha_pulse.hedging.grid.curve import place_on_grid, ticks_at_or_above, ticks_at_or_below
+
+_STEPS = 1.5  # a band is never narrower than this many node steps
+_CLOSED = 0.5  # an open gap is closed when less than this share of a node step is left
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What the gap asks for on this tick."""
+
+    target: float  # T at the current price, base units, signed
+    since_ms: int  # when it opened; 0 = no gap
+    order: DesiredOrder | None
+
+    @property
+    def remainder(self) -> Decimal:
+        """What the order would add to the position, signed: the ladder starts from F plus this."""
+        return Decimal(0) if self.order is None else self.order.quantity * self.order.side.sign
+
+
+def find_gap(hedge: HedgeSettings, execution: ExecutionSettings, snapshot: Snapshot, assessment: Assessment, curve: CurveParameters) -> Gap:
+    """Floors and margin cuts go at once; a gap outside the band goes patiently, then as a taker."""
+    market, state = snapshot.market, snapshot.state
+    target = target_at(curve, place_on_grid(market.mid, curve.anchor, curve.spacing, curve.levels, curve.geometric))
+    position = float(snapshot.account.position.quantity)
+    urgent, why = _urgent(snapshot, assessment, curve, position)
+    if urgent != 0.0:
+        return Gap(target, state.gap_since_ms, _order(snapshot, execution, urgent, Purpose.FLOOR, patient=False, why=why))
+    away = target - position  # to add, signed
+    step = _node_step(curve)
+    scale = abs(curve.inventory) or curve.neutral_size
+    hedging_more = away * curve.inventory < 0.0 or curve.inventory == 0.0
+    limit = max((hedge.band_under if hedging_more else hedge.band_over) * scale, _STEPS * step)
+    is_open = abs(away) > limit or (state.gap_since_ms > 0 and abs(away) > max(_CLOSED * step, snapshot.instrument.lot))
+    if not is_open:
+        return Gap(target, 0, None)
+    since = state.gap_since_ms or market.now_ms
+    patient = market.now_ms - since < hedge.escalate_after_s * 1000.0
+    why = f"{'under' if hedging_more else 'over'}-hedged by {abs(away):.8g}, outside the band of {limit:.8g}"
+    order = _order(snapshot, execution, away, Purpose.REBALANCE, patient=patient, why=why)
+    return Gap(target, since if order is not None else 0, order)
+
+
+def _node_step(curve: CurveParameters) -> float:
+    """What one node moves the position by, base units."""
+    scale = abs(curve.inventory) or curve.neutral_size
+    return scale * max(curve.amplitude, curve.amplitude_adverse) / curve.levels
+
+
+def _urgent(snapshot: Snapshot, assessment: Assessment, curve: CurveParameters, position: float) -> tuple[float, str]:
+    """What must be traded at once, signed; 0 = nothing. A margin cut beats a floor."""
+    if abs(position) > assessment.reduce_to:
+        excess = abs(position) - assessment.reduce_to
+        return (excess if position < 0.0 else -excess), "liquidation is too near: the position is cut"
+    if curve.floor > 0.0 and curve.inventory != 0.0:
+        least = min(curve.floor * abs(curve.inventory), curve.max_abs_position)
+        sign = 1.0 if curve.inventory > 0.0 else -1.0
+        missing = least + position * sign
+        if missing > snapshot.instrument.lot * _CLOSED:
+            return -missing * sign, f"the hedge is {missing:.8g} under its floor of {curve.floor:.1%}"
+    return 0.0, ""
+
+
+def _order(
+    snapshot: Snapshot, execution: ExecutionSettings, signed: float, purpose: Purpose, *, patient: bool, why: str
+) -> DesiredOrder | None:
+    """One order for a signed quantity: at the touch and post-only, or a taker bounded by ``max_slippage``."""
+    instrument, raw = snapshot.instrument, snapshot.market.raw
+    side = Side.BUY if signed > 0.0 else Side.SELL
+    lots = int(abs(signed) / instrument.lot + 1e-7)
+    if lots < instrument.min_lots(raw.mark.close):
+        return None
+    if patient:
+        ticks = ticks_at_or_above(raw.ask, instrument.tick) if side is Side.SELL else ticks_at_or_below(raw.bid, instrument.tick)
+    elif side is Side.SELL:
+        ticks = ticks_at_or_above(raw.bid * (1.0 - execution.max_slippage), instrument.tick)
+    else:
+        ticks = ticks_at_or_below(raw.ask * (1.0 + execution.max_slippage), instrument.tick)
+    return DesiredOrder(
+        side=side,
+        type=OrderType.LIMIT,
+        quantity=instrument.quantity(lots),
+        price=instrument.price(ticks),
+        purpose=purpose,
+        time_in_force=TimeInForce.POST_ONLY if patient else TimeInForce.IOC,
+        reason=why,
+    )

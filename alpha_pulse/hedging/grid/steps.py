@@ -1,0 +1,141 @@
+"""What moves in steps: volatility and volume regime as the grid uses them, spacing, anchor, snapped nodes.
+
+Otherwise every tick would move every order and lose its queue place. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from alpha_pulse.domain.instrument import Instrument
+from alpha_pulse.hedging.common.types import Assessment, BotState, CurveParameters, Indicators, MarketState, Snapshot
+from alpha_pulse.hedging.grid.config import GridSettings, HedgeSettings
+from alpha_pulse.hedging.grid.curve import node_price
+
+_HIGH_VOLUME, _HIGH_VOLUME_LEFT = 1.5, 1.2  # volume over its average: entered and left at these
+_WIDEST = 0.45  # spacing never passes this, whatever the volatility
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """Volatility and volume as the grid uses them."""
+
+    volatility: float  # σ_day
+    volume_factor: float  # multiplies the volatility's share of the spacing
+
+
+def held_regime(state: BotState, indicators: Indicators, settings: GridSettings) -> Regime:
+    """Volatility moves when it changed by ``step`` of itself; the volume factor has its own dead band."""
+    held, now = state.volatility_held, indicators.volatility_day
+    moved = held <= 0.0 or abs(now - held) > settings.step * held
+    return Regime(now if moved else held, _volume_factor(state.volume_factor, indicators.volume_ratio, settings.volume_adjust))
+
+
+def _volume_factor(held: float, ratio: float, adjust: float) -> float:
+    """Busy hours widen the grid, quiet ones narrow it."""
+    if adjust == 0.0:
+        return 1.0
+    if ratio > _HIGH_VOLUME or (held > 1.0 and ratio > _HIGH_VOLUME_LEFT):
+        return 1.0 + adjust
+    if ratio < 1.0 / _HIGH_VOLUME or (held < 1.0 and ratio < 1.0 / _HIGH_VOLUME_LEFT):
+        return 1.0 - adjust
+    return 1.0
+
+
+def fee_floor(instrument: Instrument, anchor: float) -> float:
+    """The spacing at which a round trip of maker fills just pays its fees, and a tick on each side: 2m/(1 − m) + 2·tick/A."""
+    maker = max(0.0, float(instrument.maker_fee))
+    return 2.0 * maker / (1.0 - maker) + 2.0 * instrument.tick / anchor
+
+
+def node_spacing(settings: GridSettings, instrument: Instrument, regime: Regime, anchor: float) -> float:
+    """max(grid_spacing_pct, multiple·σ_day, fee floor, min_price_distance/A) as a fraction; the volume regime scales σ's share."""
+    distance = 0.0 if settings.min_price_distance is None else float(settings.min_price_distance) / anchor
+    wanted = max(
+        float(settings.grid_spacing_pct),
+        settings.volatility_multiple * regime.volatility * regime.volume_factor,
+        fee_floor(instrument, anchor),
+        distance,
+    )
+    widest = _WIDEST if settings.spacing == "geometric" else min(_WIDEST, 0.9 / settings.num_levels)
+    return min(widest, wanted)
+
+
+def anchor_for(settings: GridSettings, market: MarketState, previous: CurveParameters | None, released: bool) -> float:
+    """The anchor A. It moves when price passes node n + 1 (recentre), when its average is a node away (ema), or after a latch."""
+    price = market.mid
+    if previous is None or (released and settings.anchor != "fixed"):
+        return price
+    if settings.anchor == "fixed":
+        return previous.anchor
+    if settings.anchor == "ema":
+        average = market.indicators.anchor_ema
+        return average if abs(math.log(average / previous.anchor)) >= math.log1p(previous.spacing) else previous.anchor
+    edge = previous.levels + 1
+    inside = (
+        node_price(previous.anchor, previous.spacing, -edge, previous.geometric)
+        < price
+        < node_price(previous.anchor, previous.spacing, edge, previous.geometric)
+    )
+    return previous.anchor if inside else price
+
+
+def snapped_nodes(settings: GridSettings, anchor: float, spacing: float, levels: tuple[float, ...]) -> tuple[tuple[int, float], ...]:
+    """Nodes that move to the nearest support or resistance within ``snap`` of the spacing; node 0 stays."""
+    if settings.snap == 0.0 or not levels:
+        return ()
+    geometric, moved = settings.spacing == "geometric", []
+    for node in range(-settings.num_levels, settings.num_levels + 1):
+        price = node_price(anchor, spacing, node, geometric)
+        nearest = min(levels, key=lambda level, at=price: abs(level - at))  # type: ignore[misc]
+        if node and abs(nearest - price) <= settings.snap * spacing * price:
+            moved.append((node, nearest))
+    return tuple(moved)
+
+
+def next_curve(
+    hedge: HedgeSettings, grid: GridSettings, snapshot: Snapshot, assessment: Assessment, regime: Regime, *, released: bool
+) -> CurveParameters:
+    """The curve after this tick; the previous object while nothing moved."""
+    state, previous = snapshot.state, snapshot.state.curve
+    target, cap = assessment.target, assessment.memory.cap
+    anchor = anchor_for(grid, snapshot.market, previous, released)
+    inventory = float(snapshot.inventory)
+    same_grid = (
+        previous is not None
+        and anchor == previous.anchor
+        and regime.volatility == state.volatility_held
+        and regime.volume_factor == state.volume_factor
+    )
+    if (
+        same_grid
+        and previous is not None
+        and state.target is target
+        and previous.inventory == inventory
+        and previous.max_abs_position == cap
+    ):
+        return previous
+    if previous is not None and same_grid:
+        spacing, snapped = previous.spacing, previous.snapped
+    else:
+        anchor = snapshot.instrument.tick * round(anchor / snapshot.instrument.tick)
+        spacing = node_spacing(grid, snapshot.instrument, regime, anchor)
+        known = (*snapshot.market.supports, *snapshot.market.resistances)
+        snapped = snapped_nodes(grid, anchor, spacing, known)
+    return CurveParameters(
+        anchor=anchor,
+        spacing=spacing,
+        levels=grid.num_levels,
+        geometric=grid.spacing == "geometric",
+        ratio=target.ratio,
+        floor=target.floor,
+        min_ratio=target.min_ratio,
+        max_ratio=target.max_ratio,
+        amplitude=hedge.amplitude,
+        amplitude_adverse=hedge.amplitude_adverse,
+        inventory=inventory,
+        max_abs_position=cap,
+        neutral_size=cap if inventory == 0.0 else 0.0,
+        snapped=snapped,
+    )

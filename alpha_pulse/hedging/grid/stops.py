@@ -1,0 +1,81 @@
+"""The stop as an order: what should rest at the venue's stop book now. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alpha_pulse.domain.instrument import exact
+from alpha_pulse.domain.orders import OrderType, Purpose, Side, TimeInForce
+from alpha_pulse.hedging.common.types import Alert, CurveParameters, DesiredOrder, Snapshot
+from alpha_pulse.hedging.risk.config import RiskSettings
+from alpha_pulse.hedging.risk.stop import stop_size
+
+
+def next_reference(reference: float, curve: CurveParameters, *, latched: bool) -> float:
+    """The stop's reference: the highest anchor since the last latch (lowest for S < 0, the anchor itself for S = 0)."""
+    if latched:
+        return reference
+    if reference == 0.0 or curve.inventory == 0.0:
+        return curve.anchor
+    return max(reference, curve.anchor) if curve.inventory > 0.0 else min(reference, curve.anchor)
+
+
+def losing_below(curve: CurveParameters, snapshot: Snapshot) -> bool:
+    """Whether what the stop protects loses when price falls."""
+    return curve.inventory > 0.0 or (curve.inventory == 0.0 and snapshot.account.position.quantity > 0)
+
+
+def desired_stop(
+    snapshot: Snapshot, curve: CurveParameters, grid: Sequence[DesiredOrder], trigger: float, settings: RiskSettings
+) -> tuple[DesiredOrder | None, Alert | None]:
+    """The stop that should rest, and an alert if caps keep it from completing the hedge.
+
+    It carries |S + F| plus what resting unwinding orders could take off before the trigger, unless the venue would cancel those.
+    With S = 0 it closes the open side, reduce-only.
+    """
+    if trigger <= 0.0:
+        return None, None
+    instrument, account = snapshot.instrument, snapshot.account
+    side = Side.SELL if losing_below(curve, snapshot) else Side.BUY
+    if curve.inventory == 0.0:
+        held = abs(instrument.lots_down(account.position.quantity))
+        why = "closes the position if the range breaks"
+        return (_order(snapshot, side, held, trigger, why, reduce_only=True) if held else None), None
+    size = stop_size(
+        inventory=curve.inventory,
+        position=float(account.position.quantity),
+        unwinding=0.0 if snapshot.dead_man_switch else float(sum(order.quantity for order in grid if order.side is not side)),
+        trigger=trigger,
+        wallet=float(account.wallet),
+        entry=float(account.position.entry_price),
+        leverage=float(settings.max_effective_leverage),
+        max_position=abs(curve.inventory) if settings.max_position_size is None else float(settings.max_position_size),
+    )
+    alert = None
+    if size.shortfall > instrument.lot:
+        alert = Alert(
+            "stop short",
+            f"The stop at {trigger:,.2f} lacks {size.shortfall:.8g} {instrument.base} to complete the hedge. Top up the perpetual "
+            f"wallet by {size.top_up:,.2f} {instrument.quote}, or raise risk.max_position_size",
+        )
+    lots = int(size.quantity / instrument.lot + 1e-7)
+    if lots < instrument.min_lots(trigger):
+        return None, alert
+    return _order(snapshot, side, lots, trigger, "completes the hedge if the inventory loses too much"), alert
+
+
+def _order(snapshot: Snapshot, side: Side, lots: int, trigger: float, reason: str, *, reduce_only: bool = False) -> DesiredOrder:
+    """A stop that triggers no later than asked: a sell's trigger is rounded up, a buy's down."""
+    instrument, price = snapshot.instrument, exact(trigger)
+    ticks = instrument.ticks_up(price) if side is Side.SELL else instrument.ticks_down(price)
+    return DesiredOrder(
+        side=side,
+        type=OrderType.STOP_MARKET,
+        quantity=instrument.quantity(lots),
+        price=None,
+        purpose=Purpose.STOP,
+        time_in_force=TimeInForce.GTC,
+        trigger_price=instrument.price(ticks),
+        reduce_only=reduce_only,
+        reason=reason,
+    )

@@ -1,0 +1,137 @@
+"""The last gate: every order of a plan is approved or refused, with the reason. Nothing here changes an order."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+from alpha_pulse.domain.instrument import ZERO
+from alpha_pulse.domain.orders import OrderRequest, Purpose, Side
+from alpha_pulse.hedging.common.approved import RISK_PASS, ApprovedOrder, ApprovedPlan, Refusal
+from alpha_pulse.hedging.common.types import Assessment, Plan, RiskState, Snapshot
+
+NOTHING = ApprovedPlan((), ())
+
+
+class _Book:
+    """Running totals of what would be live: the limits hold even if all of it fills."""
+
+    def __init__(self, plan: Plan, snapshot: Snapshot) -> None:
+        self.position = snapshot.account.position.quantity
+        self.inventory = snapshot.inventory
+        self.selling = ZERO
+        self.buying = ZERO
+        for order in plan.keep:
+            if order.request.purpose is not Purpose.STOP:
+                self.add(order.request.side, order.remaining)
+        for request in snapshot.state.unknown:  # unknown counts as live and as filled
+            if request.purpose is not Purpose.STOP:
+                self.add(request.side, request.quantity)
+
+    def add(self, side: Side, quantity: Decimal) -> None:
+        if side is Side.SELL:
+            self.selling += quantity
+        else:
+            self.buying += quantity
+
+    @property
+    def lowest(self) -> Decimal:
+        return self.position - self.selling
+
+    @property
+    def highest(self) -> Decimal:
+        return self.position + self.buying
+
+
+def check_plan(plan: Plan, snapshot: Snapshot, assessment: Assessment) -> ApprovedPlan:
+    """Approve or refuse each order, in the plan's order, counting what was approved before it.
+
+    Refused is what would pass the position cap if every live order filled, what the risk state forbids, what would unwind the hedge
+    under the floor, and what would cross the touch though it must rest. The stop counts as an alternative to the grid.
+    """
+    if plan.is_empty:
+        return NOTHING
+    book = _Book(plan, snapshot)
+    approved: list[ApprovedOrder] = []
+    refused: list[Refusal] = []
+    for request in plan.place:
+        reason = _reason_against(request, book, snapshot, assessment)
+        if reason:
+            refused.append(Refusal(request, reason))
+            continue
+        approved.append(ApprovedOrder(request, RISK_PASS))
+        if request.purpose is not Purpose.STOP:
+            book.add(request.side, request.quantity)
+    return ApprovedPlan(plan.cancel, tuple(approved), tuple(refused))
+
+
+def _reason_against(request: OrderRequest, book: _Book, snapshot: Snapshot, assessment: Assessment) -> str:
+    if request.quantity <= 0 or (request.price is not None and request.price <= 0):
+        return "quantity and price must be positive"
+    if request.purpose is Purpose.STOP:
+        return _against_stop(request, book)
+    return (
+        _against_posture(request, book, assessment)
+        or _against_caps(request, book, assessment, snapshot)
+        or _against_floor(request, book, assessment)
+        or _against_touch(request, snapshot)
+    )
+
+
+def _against_stop(request: OrderRequest, book: _Book) -> str:
+    if request.trigger_price is None or request.trigger_price <= 0:
+        return "a stop needs a trigger price"
+    if request.reduce_only:
+        return ""
+    room = abs(book.inventory + book.position) + (book.buying if book.inventory > 0 else book.selling)
+    return "" if request.quantity <= room else f"the stop would carry {request.quantity}, more than the {room} that completes the hedge"
+
+
+def _against_posture(request: OrderRequest, book: _Book, assessment: Assessment) -> str:
+    state = assessment.state
+    if state is RiskState.NORMAL or request.purpose is Purpose.FLATTEN:
+        return ""
+    if state is RiskState.HALTED:
+        return f"halted: {assessment.memory.halted}"
+    exposure = book.position if state is RiskState.MARGIN_REDUCE else book.inventory + book.position
+    already = book.selling if request.side is Side.SELL else book.buying
+    shrinks = (exposure > 0) == (request.side is Side.SELL) and exposure != 0 and already + request.quantity <= abs(exposure)
+    return "" if shrinks else f"{state.value}: only orders that shrink {'|F|' if state is RiskState.MARGIN_REDUCE else '|S + F|'} pass"
+
+
+def _against_caps(request: OrderRequest, book: _Book, assessment: Assessment, snapshot: Snapshot) -> str:
+    cap = assessment.max_abs_position
+    if math.isinf(cap):
+        return ""
+    limit = Decimal(repr(cap)) + snapshot.instrument.lot_size / 1000  # what floats leave of an exact decimal
+    if request.side is Side.SELL and book.lowest - request.quantity < -limit:
+        return f"the short could reach {abs(book.lowest - request.quantity)}, over the cap of {cap:.8g}"
+    if request.side is Side.BUY and book.highest + request.quantity > limit:
+        return f"the long could reach {book.highest + request.quantity}, over the cap of {cap:.8g}"
+    return ""
+
+
+def _against_floor(request: OrderRequest, book: _Book, assessment: Assessment) -> str:
+    """Unwinding may not undercut the floor, except to shrink the position for margin: caps beat floors."""
+    floor = assessment.target.floor
+    if floor <= 0.0 or book.inventory == 0 or not math.isinf(assessment.reduce_to) or request.purpose is Purpose.FLATTEN:
+        return ""
+    least = Decimal(repr(floor)) * abs(book.inventory)
+    if book.inventory > 0 and request.side is Side.BUY:
+        left = -(book.highest + request.quantity)
+    elif book.inventory < 0 and request.side is Side.SELL:
+        left = book.lowest - request.quantity
+    else:
+        return ""
+    return "" if left >= least else f"the hedge could fall to {left}, under the floor of {least.normalize()}"
+
+
+def _against_touch(request: OrderRequest, snapshot: Snapshot) -> str:
+    if request.purpose is not Purpose.GRID or request.price is None:
+        return ""
+    raw, price = snapshot.market.raw, float(request.price)
+    if request.side is Side.SELL and price <= raw.bid:
+        return f"a grid sell at {request.price} would cross the bid of {raw.bid}"
+    if request.side is Side.BUY and price >= raw.ask:
+        return f"a grid buy at {request.price} would cross the ask of {raw.ask}"
+    return ""

@@ -1,0 +1,194 @@
+"""The risk manager: from a snapshot to a target, a posture and caps. Pure; its memory travels in the snapshot."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from alpha_pulse.hedging.common.approved import ApprovedPlan
+from alpha_pulse.hedging.common.types import Alert, Assessment, Plan, RiskMemory, RiskState, Snapshot
+from alpha_pulse.hedging.risk.check import check_plan
+from alpha_pulse.hedging.risk.config import RiskSettings
+from alpha_pulse.hedging.risk.margin import liquidation_distance, size_at_distance, top_up_for_distance
+from alpha_pulse.hedging.risk.stop import stop_distance, stop_trigger
+from alpha_pulse.hedging.risk.target import TargetPolicy, hedge_target, soft_floor
+from alpha_pulse.hedging.risk.var import normal_quantile, parametric_var, var_floor
+
+_ALERT_SIGMAS, _NO_INCREASE_SIGMAS, _CUT_SIGMAS = 10.0, 6.0, 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wallets:
+    """The account in floats, as every rule below reads it. Quote and base units."""
+
+    inventory: float
+    position: float
+    wallet: float
+    entry: float
+    mark: float
+    equity: float  # wallet + unrealised PnL of the perpetual
+    value: float  # inventory at spot (index while spot is out)
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Wallets:
+        """Read a snapshot."""
+        account, mark = snapshot.account, snapshot.market.raw.mark.close
+        inventory, position = float(snapshot.inventory), float(account.position.quantity)
+        wallet, entry = float(account.wallet), float(account.position.entry_price)
+        equity = wallet + position * (mark - entry)
+        return cls(inventory, position, wallet, entry, mark, equity, inventory * snapshot.market.reference)
+
+
+class HedgeRiskManager:
+    """Target, floors, latches, margin distances and caps of DESIGN.md §1."""
+
+    def __init__(self, settings: RiskSettings, policy: TargetPolicy) -> None:
+        self.settings = settings
+        self.policy = policy
+        self._z = normal_quantile(settings.var_confidence)
+        self._leverage = float(settings.max_effective_leverage)
+        self._max_position = math.inf if settings.max_position_size is None else float(settings.max_position_size)
+        self._max_drawdown = math.inf if settings.max_drawdown is None else float(settings.max_drawdown)
+
+    def check(self, plan: Plan, snapshot: Snapshot, assessment: Assessment) -> ApprovedPlan:
+        """Approve or refuse each order of a plan; see ``check_plan``."""
+        return check_plan(plan, snapshot, assessment)
+
+    def assess(self, snapshot: Snapshot) -> Assessment:
+        """What this snapshot asks for: floors first, then latches, then margin, then the target under them."""
+        view = Wallets.of(snapshot)
+        sigma = snapshot.market.indicators.volatility_day
+        memory = self._account_for_flows(snapshot, view)
+        nav = view.equity + view.value - memory.flows
+        if nav > memory.high_water_mark:
+            memory = replace(memory, high_water_mark=nav)
+        drawdown = 1.0 - nav / memory.high_water_mark if memory.high_water_mark > 0.0 else 0.0
+        distance_to_stop = stop_distance(self.settings, snapshot.state.volatility_held)
+        memory = self._latches(snapshot, view, memory, drawdown, distance_to_stop)
+        var, raw_floor = self._value_at_risk(view, sigma)
+        memory = self._soft_floor(memory, raw_floor, snapshot.market.now_ms)
+        liquidation = liquidation_distance(view.wallet, view.position, view.entry, snapshot.instrument, view.mark)
+        memory, cap, reduce_to = self._margin(snapshot, view, memory, liquidation, sigma)
+        latches = tuple(
+            name for name, on in (("stop fired", memory.stop_latched), ("drawdown limit reached", memory.drawdown_latched)) if on
+        )
+        memory = self._posture(snapshot, memory, latches)
+        return Assessment(
+            target=hedge_target(self.policy, snapshot, memory.soft_floor, latches, raw_floor),
+            memory=memory,
+            max_abs_position=cap,
+            reduce_to=reduce_to,
+            stop_distance=0.0 if latches else distance_to_stop,
+            value_at_risk=var,
+            nav=nav,
+            drawdown=drawdown,
+            liquidation_distance=liquidation,
+            alerts=self._alerts(snapshot, view, liquidation, sigma, var, memory.soft_floor),
+        )
+
+    @staticmethod
+    def _account_for_flows(snapshot: Snapshot, view: Wallets) -> RiskMemory:
+        """Moving coins or cash is neither profit nor loss: it is taken out of the NAV at the price of the moment."""
+        memory, deposits = snapshot.state.risk, snapshot.account.deposits
+        if memory.inventory is None:
+            # A short inventory is a debt whose proceeds lie elsewhere: only its change of value counts.
+            return replace(memory, inventory=snapshot.inventory, deposits=deposits, flows=min(0.0, view.value))
+        if memory.inventory == snapshot.inventory and memory.deposits == deposits:
+            return memory
+        coins = float(snapshot.inventory - memory.inventory) * snapshot.market.reference
+        flows = memory.flows + coins + float(deposits - memory.deposits)
+        return replace(memory, inventory=snapshot.inventory, deposits=deposits, flows=flows)
+
+    def _latches(self, snapshot: Snapshot, view: Wallets, memory: RiskMemory, drawdown: float, distance: float) -> RiskMemory:
+        """The stop latches when it filled or mark is beyond it; it releases when price is back at the reference."""
+        if drawdown >= self._max_drawdown and not memory.drawdown_latched:
+            memory = replace(memory, drawdown_latched=True)
+        long = view.inventory > 0.0
+        if memory.stop_latched:
+            back = view.mark >= memory.stop_reference if long else view.mark <= memory.stop_reference
+            return replace(memory, stop_latched=False, stop_reference=0.0) if back and not snapshot.stop_filled else memory
+        if view.inventory == 0.0:
+            return memory
+        trigger = stop_trigger(memory.stop_reference, distance, long)
+        beyond = trigger > 0.0 and (view.mark <= trigger if long else view.mark >= trigger)
+        return replace(memory, stop_latched=True) if snapshot.stop_filled or beyond else memory
+
+    def _value_at_risk(self, view: Wallets, sigma: float) -> tuple[float, float]:
+        """VaR of the whole inventory (M with S = 0), and the ratio that brings the unhedged rest within the limit."""
+        value = abs(view.value) if view.inventory else self._max_position * view.mark
+        var = parametric_var(value, sigma, self.settings.var_horizon_days, self._z)
+        if self.settings.var_limit is not None:
+            return var, var_floor(var, float(self.settings.var_limit))
+        if self.settings.var_limit_pct is not None:
+            return var, var_floor(var, float(self.settings.var_limit_pct) * value)
+        return var, 0.0
+
+    def _soft_floor(self, memory: RiskMemory, raw: float, now_ms: int) -> RiskMemory:
+        if raw == 0.0 and memory.soft_floor == 0.0:
+            return memory
+        floor = soft_floor(raw, memory.soft_floor, memory.floor_since_ms, now_ms, self.policy.unit, self.policy.floor_half_life_ms)
+        if floor == memory.soft_floor:
+            return memory
+        return replace(memory, soft_floor=floor, floor_since_ms=now_ms)
+
+    def _margin(
+        self, snapshot: Snapshot, view: Wallets, memory: RiskMemory, liquidation: float, sigma: float
+    ) -> tuple[RiskMemory, float, float]:
+        """The hard cap of this snapshot, the curve's cap in steps, and a cut when liquidation is too near."""
+        held = abs(view.position)
+        allowed = max(0.0, self._leverage * view.equity / view.mark)
+        most = self._max_position if self._max_position < math.inf else abs(view.inventory)
+        hard = min(max(allowed, held), most)
+        no_increase = max(float(self.settings.no_increase_distance), _NO_INCREASE_SIGMAS * sigma)
+        cut = max(float(self.settings.cut_distance), _CUT_SIGMAS * sigma)
+        cutting = liquidation <= cut or (memory.margin_cut and liquidation < no_increase)
+        if cutting != memory.margin_cut:
+            memory = replace(memory, margin_cut=cutting)
+        reduce_to = size_at_distance(view.equity, no_increase, snapshot.instrument, view.mark) if cutting else math.inf
+        if liquidation <= no_increase:
+            hard = min(hard, held)
+        cap = self._curve_cap(memory.cap, min(hard, reduce_to), held, most, abs(view.inventory) or most)
+        return (memory if cap == memory.cap else replace(memory, cap=cap)), hard, reduce_to
+
+    def _curve_cap(self, previous: float, hard: float, held: float, most: float, scale: float) -> float:
+        """The cap as the ladder sees it: quantised, so that a drifting equity does not move orders on every tick."""
+        if hard >= most:
+            return most
+        unit = self.policy.unit * scale
+        stepped = max(math.floor(hard / unit + 1e-9) * unit, min(held, hard))
+        return previous if hard >= previous > stepped - 2.0 * unit and previous != most else stepped
+
+    @staticmethod
+    def _posture(snapshot: Snapshot, memory: RiskMemory, latches: tuple[str, ...]) -> RiskMemory:
+        halted = "the venue liquidated the position" if snapshot.account.liquidated else memory.halted
+        reasons: tuple[str, ...]
+        if halted:
+            state, reasons = RiskState.HALTED, (halted,)
+        elif memory.margin_cut:
+            state, reasons = RiskState.MARGIN_REDUCE, ("liquidation of the perpetual is too near", *latches)
+        elif latches:
+            state, reasons = RiskState.DELTA_REDUCE, latches
+        else:
+            state, reasons = RiskState.NORMAL, ()
+        if state is memory.state and reasons == memory.reasons and halted == memory.halted:
+            return memory
+        return replace(memory, state=state, reasons=reasons, halted=halted)
+
+    def _alerts(self, snapshot: Snapshot, view: Wallets, liquidation: float, sigma: float, var: float, floor: float) -> tuple[Alert, ...]:
+        wanted = max(float(self.settings.alert_distance), _ALERT_SIGMAS * sigma)
+        if liquidation > wanted and floor == 0.0:
+            return ()
+        alerts = []
+        if liquidation <= wanted:
+            size = abs(view.position)
+            top_up = top_up_for_distance(view.equity, size, wanted, snapshot.instrument, view.mark)
+            text = (
+                f"Liquidation is {liquidation:.0%} away (wanted: {wanted:.0%}). Top up the perpetual wallet by {top_up:,.2f} "
+                f"{snapshot.instrument.quote}, or reduce the position of {size:.8g} {snapshot.instrument.base}"
+            )
+            alerts.append(Alert("liquidation", text))
+        if floor > 0.0:
+            limit = self.settings.var_limit
+            bound = float(limit) if limit is not None else float(self.settings.var_limit_pct or 0) * abs(view.value)
+            alerts.append(Alert("var", f"VaR ({var:.2f}) exceeds limit ({bound:.2f})"))
+        return tuple(alerts)
