@@ -1,5 +1,67 @@
-"""The ``alpha-pulse`` command."""
+"""The ``alpha-pulse`` command: every subcommand, and the one place where errors become messages and exit codes.
+
+Exit codes: 0 done; 1 it ran and failed, or found something wrong; 2 what was typed or configured cannot be run; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from alpha_pulse.cli import configure, doctor, operate, run
+from alpha_pulse.errors import AlphaPulseError, ConfigError
+
+app = typer.Typer(
+    name="alpha-pulse",
+    help="Hedges a crypto inventory with a grid of limit orders on perpetual futures.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run.demo)
+app.command("run")(run.run)
+app.command()(operate.status)
+app.command()(operate.stop)
+app.command()(operate.resume)
+app.command()(configure.init)
+app.command()(doctor.doctor)
+app.add_typer(configure.config_app, name="config")
+app.add_typer(operate.tickets_app, name="tickets")
+app.add_typer(operate.audit_app, name="audit")
+app.command()(run.version)
 
 
-def main() -> None:
-    """Run the command line."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line, by default on the process's own arguments, and exit."""
+    try:
+        app(arguments, prog_name="alpha-pulse")
+        sys.exit(0)
+    except ConfigError as error:
+        explain(error)
+        sys.exit(2)
+    except AlphaPulseError as error:
+        typer.echo(f"alpha-pulse: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"alpha-pulse: {where}{error.strerror or error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def explain(error: ConfigError) -> None:
+    """Print what is wrong, where, and how to mend it, to standard error."""
+    from alpha_pulse.hedging.common.problems import problems_of  # noqa: PLC0415 - pulls pydantic in, which --help does without
+
+    problems = problems_of(error)
+    typer.echo(f"alpha-pulse: {'this' if len(problems) == 1 else f'these {len(problems)} things'} must be mended:", err=True)
+    for problem in problems:
+        value = "" if problem.value is None else f" = {problem.value!r}"
+        where = f"{problem.field}{value}: " if problem.field else ""
+        typer.echo(f"  {where}{problem.problem.rstrip('.')}.", err=True)
+        if problem.fix:
+            typer.echo(f"      Fix: {problem.fix}", err=True)

@@ -37,6 +37,19 @@ class PaperSettings(Section):
     )
 
 
+class TicketSettings(Section):
+    """Recommendation mode: how long a recommendation stands, and how it is judged."""
+
+    expiry_s: Annotated[float, Field(gt=0)] = Field(
+        14_400, description="A ticket for an order that rests expires after this unless it was accepted [s]"
+    )
+    urgent_expiry_s: Annotated[float, Field(gt=0)] = Field(
+        900, description="A ticket for an order that takes at once expires after this unless it was accepted [s]"
+    )
+    cool_down_s: Annotated[float, Field(ge=0)] = Field(3600, description="A rejected order is not recommended again before this [s]")
+    score_after_s: Annotated[float, Field(ge=0)] = Field(3600, description="The outcome is scored this long after a ticket closed [s]")
+
+
 class ExchangeSettings(Section):
     """The exchange of the ccxt feed and of real mode."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,8 +40,11 @@ from alpha_pulse.hedging.grid.calculator import DefaultGridCalculator
 from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.decide import Decider, Decision
 from alpha_pulse.hedging.grid.parts import load_calculator, risk_manager_for, settings_digest
+from alpha_pulse.hedging.grid.preflight import check_against_instrument
 from alpha_pulse.hedging.risk.check import NOTHING
 from alpha_pulse.hedging.state.memory import MemoryStore
+
+_IDLE_S = 1.0  # while the market is silent, commands and staleness are looked at this often
 
 
 class GridHedgeBot:
@@ -138,32 +142,63 @@ class GridHedgeBot:
 
     # --- the loop -------------------------------------------------------------------------------------------------
     async def run(self) -> None:
-        """Step until the feed ends or a stop is requested, then stop cleanly. The only broad except of the project is here."""
+        """Act on every market update until the feed ends or a stop is requested, then stop cleanly.
+
+        The only broad except of the project is here: whatever happens, the bot reaches a safe state.
+        """
         await self.start()
         while not self._stopping:
             try:
-                if not await self.step():
-                    self._stopping = "the feed has ended"
+                market = await self._next_market()
+                if market is None:
+                    self.request_stop("the feed has ended")
+                else:
+                    await self._act_on(market)
             except Transient as error:
                 await self._skip(FeedProblem(self.broker.clock.now_ms(), str(error)))
                 await self.broker.clock.sleep(1.0)
-            except Exception as error:  # noqa: BLE001 - the one broad except, by design: whatever happens, reach a safe state
+            except Exception as error:  # noqa: BLE001 - the one broad except, by design
                 self._halt(error)
         await self.stop()
+
+    async def _next_market(self) -> MarketState | FeedProblem | None:
+        """The next update; while none comes, look for commands and judge whether the last one is stale."""
+        waiting = asyncio.ensure_future(self.data_provider.advance(self.symbol))
+        while True:
+            done, _ = await asyncio.wait({waiting}, timeout=_IDLE_S)
+            if done:
+                return waiting.result()
+            now = self.broker.clock.now_ms()
+            events: list[Event] = []
+            await self._obey(format(now, "x"), now, events)
+            await self.store.save(events)
+            if self._stopping:
+                waiting.cancel()
+                return FeedProblem(now, self._stopping)
+            market = self.data_provider.current(self.symbol)
+            if market is not None and market.stale_reason:
+                await self._skip(FeedProblem(now, market.stale_reason))
 
     async def step(self) -> bool:
         """Take one market update and run a tick if one is due; False when the feed has ended."""
         market = await self.data_provider.advance(self.symbol)
         if market is None:
             return False
+        await self._act_on(market)
+        return True
+
+    async def _act_on(self, market: MarketState | FeedProblem) -> None:
+        """A tick runs on a booking, a due timer, a move of half a node, and at the latest every ``rebalance_interval``."""
         if isinstance(market, FeedProblem):
             await self._skip(market)
-            return True
+            return
+        if market.stale_reason:
+            await self._skip(FeedProblem(market.raw.close_ms, market.stale_reason))
+            return
         account = await self.broker.fetch_account(self.symbol)
         mark = market.raw.mark.close
         if market.raw.close_ms >= self._due_ms or account is not self._account or not self._quiet_band[0] < mark < self._quiet_band[1]:
             await self._tick(market, account)
-        return True
 
     async def execute(self, price: Decimal | float | str | None = None) -> Decision:
         """One tick on the market as it stands; with ``price``, as if the perpetual traded there now.
@@ -213,6 +248,8 @@ class GridHedgeBot:
             stop_filled=stop_filled,
             dead_man_switch=self.broker.capabilities.dead_man_switch,
         )
+        if self.last is None:
+            check_against_instrument(self.config, instrument, market.raw.mark.close, multiplier=self.pair.multiplier)
         decision = self._decider.decide(snapshot)
         self.last = (snapshot, decision)
         self._account = account

@@ -52,17 +52,16 @@ def check_plan(plan: Plan, snapshot: Snapshot, assessment: Assessment) -> Approv
     if plan.is_empty:
         return NOTHING
     book = _Book(plan, snapshot)
-    approved: list[ApprovedOrder] = []
-    refused: list[Refusal] = []
-    for request in plan.place:
-        reason = _reason_against(request, book, snapshot, assessment)
-        if reason:
-            refused.append(Refusal(request, reason))
-            continue
-        approved.append(ApprovedOrder(request, RISK_PASS))
-        if request.purpose is not Purpose.STOP:
+    reasons: dict[str, str] = {}
+    for request in sorted(plan.place, key=lambda r: r.purpose is Purpose.STOP):  # the stop's room depends on what else may rest
+        reason = reasons[request.client_order_id] = _reason_against(request, book, snapshot, assessment)
+        if not reason and request.purpose is not Purpose.STOP:
             book.add(request.side, request.quantity)
-    return ApprovedPlan(plan.cancel, tuple(approved), tuple(refused))
+    return ApprovedPlan(
+        plan.cancel,
+        tuple(ApprovedOrder(request, RISK_PASS) for request in plan.place if not reasons[request.client_order_id]),
+        tuple(Refusal(request, reasons[request.client_order_id]) for request in plan.place if reasons[request.client_order_id]),
+    )
 
 
 def _reason_against(request: OrderRequest, book: _Book, snapshot: Snapshot, assessment: Assessment) -> str:

@@ -17,6 +17,9 @@ TYPICAL_VOLATILITY_DAY = 0.03
 """σ of daily log returns that a check-up assumes: about 57 % a year, BTC's usual over 2020–2026."""
 
 
+_FARTHEST = 0.95  # a long cannot keep more than the whole price as its distance
+
+
 class Severity(StrEnum):
     """ERROR: it would not run, or not survive. WARNING: it runs, and the user should know. OK: nothing to do."""
 
@@ -99,8 +102,8 @@ def survival(exposure: Exposure, risk: RiskSettings, size: float) -> Survival:
             break
         liquidation = found
     sign = 1.0 if short else -1.0
-    alert = max(risk.alert_distance, 10 * exposure.volatility_day)
-    no_increase = max(risk.no_increase_distance, 6 * exposure.volatility_day)
+    alert = min(_FARTHEST, max(risk.alert_distance, 10 * exposure.volatility_day))
+    no_increase = min(_FARTHEST, max(risk.no_increase_distance, 6 * exposure.volatility_day))
     alert_price, no_increase_price = (liquidation / (1 + sign * d) for d in (alert, no_increase))
     equity = exposure.wallet + position * (no_increase_price - exposure.price)
     return Survival(
@@ -120,7 +123,7 @@ def _survival(exposure: Exposure, risk: RiskSettings) -> Iterator[Finding]:
         cases["after the stop has completed the hedge"] = exposure.size(1.0, risk)
     seen: set[float] = set()
     for when, size in cases.items():
-        if size > 0.0 and size not in seen:
+        if 0.0 < size < math.inf and size not in seen:
             seen.add(size)
             yield _survival_of(exposure, risk, size, when)
 
@@ -152,7 +155,7 @@ def _survival_of(exposure: Exposure, risk: RiskSettings, size: float, when: str)
 def _margin_cap(exposure: Exposure, risk: RiskSettings) -> Iterator[Finding]:
     """|F| ≤ L·equity/P meets its limit at P = L·(W + |F|·E)/(|F|·(1 + L)) for a short; a long gains room as price rises."""
     size = exposure.size(exposure.ratio, risk)
-    if size == 0.0:
+    if size == 0.0 or math.isinf(size):
         return
     leverage = float(risk.max_effective_leverage)
     quote = exposure.instrument.quote
@@ -184,7 +187,8 @@ def _stop(exposure: Exposure, risk: RiskSettings) -> Iterator[Finding]:
     quote = exposure.instrument.quote
     value = abs(exposure.inventory) * exposure.price
     if distance == 0.0:
-        what = f"off: a fall of 50 % would cost up to {0.5 * (1 - exposure.lowest_ratio) * value:,.0f} {quote}, and nothing completes the hedge"
+        half = 0.5 * (1 - exposure.lowest_ratio) * value
+        what = f"off: a move of 50 % against the inventory would cost up to {half:,.0f} {quote}, and nothing completes the hedge"
         yield Finding(Severity.WARNING, "stop", what, "risk.stop_loss_pct 0.15")
         return
     loss = distance * (1 - exposure.lowest_ratio) * value

@@ -72,10 +72,8 @@ def soft_floor(raw: float, held: float, since_ms: int, now_ms: int, unit: float,
     return next_down if now_ms - since_ms >= wait else held
 
 
-def step_ratio(wanted: float, held: float | None, unit: float) -> float:
+def step_ratio(wanted: float, held: float, unit: float) -> float:
     """Hysteresis: the held ratio moves by whole units towards the wanted one, and not before it is a unit away."""
-    if held is None:
-        return wanted
     steps = math.trunc((wanted - held) / unit + math.copysign(1e-9, wanted - held))
     return held + steps * unit if steps else held
 
@@ -95,8 +93,8 @@ def hedge_target(policy: TargetPolicy, snapshot: Snapshot, floor_held: float, la
     tilted = sized + (funding_tilt(policy, snapshot) if policy.funding_tilt else 0.0)
     lower = policy.min_ratio if policy.min_ratio is not None else 0.0
     wanted = max(lower, min(policy.max_ratio, tilted))
-    held = step_ratio(wanted, None if previous is None else previous.ratio, policy.unit)
-    ratio = max(lower, min(policy.max_ratio, held))
+    held = max(lower, min(policy.max_ratio, sized)) if previous is None else previous.ratio
+    ratio = max(lower, min(policy.max_ratio, step_ratio(wanted, held, policy.unit)))
     floor = 1.0 if latches else floor_held
     if previous is not None and previous.ratio == ratio and previous.floor == floor:
         return previous
@@ -111,9 +109,7 @@ def hedge_target(policy: TargetPolicy, snapshot: Snapshot, floor_held: float, la
             {"rate": raw.funding_rate, "interval_h": raw.funding_interval_h},
         ),
         Contribution("bounds", tilted, wanted, f"kept within {lower:.2f} … {policy.max_ratio:.2f}"),
-        Contribution(
-            "hysteresis", wanted, ratio, f"moves in units of {policy.unit:.3f}", {"held": None if previous is None else previous.ratio}
-        ),
+        Contribution("hysteresis", wanted, ratio, f"moves in units of {policy.unit:.3f}", {"held": held}),
         Contribution(
             "VaR floor",
             0.0,

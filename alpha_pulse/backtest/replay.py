@@ -1,0 +1,116 @@
+"""Replay: the bot itself, over a recorded or simulated market as fast as it can, with every bar noted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from alpha_pulse.backtest.record import RunRecord
+from alpha_pulse.bootstrap import build_bot
+from alpha_pulse.errors import ConfigError
+from alpha_pulse.hedging.common.interfaces import StateStore
+from alpha_pulse.hedging.grid.bot import GridHedgeBot
+from alpha_pulse.hedging.grid.chronicle import describe
+from alpha_pulse.settings import Settings
+
+_REPORT_EVERY = 1440  # bars between two reports of progress
+_NOT_NOTED = {"target_changed"}
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Copies what the last tick saw and decided into the record's columns."""
+
+    record: RunRecord
+
+    def note(self, bot: GridHedgeBot) -> None:
+        """One row. Skipped ticks repeat nothing: only bars that were acted upon are rows."""
+        if bot.last is None:
+            return
+        snapshot, decision = bot.last
+        record, market = self.record, snapshot.market
+        raw, curve = market.raw, decision.curve
+        if record.ts_ms and record.ts_ms[-1] == raw.close_ms:
+            return
+        account = snapshot.account
+        held = float(account.position.quantity)
+        record.ts_ms.append(raw.close_ms)
+        record.spot.append(market.reference)
+        record.mark.append(raw.mark.close)
+        record.last.append(raw.perp.close)
+        record.position.append(held)
+        record.target.append(decision.target_position)
+        record.ratio.append(curve.ratio)
+        record.floor.append(curve.floor)
+        record.wallet.append(float(account.wallet))
+        record.unrealized.append(held * (raw.mark.close - float(account.position.entry_price)))
+        record.anchor.append(curve.anchor)
+        record.spacing.append(curve.spacing)
+        for kind, payload in decision.changes:
+            if kind.value not in _NOT_NOTED:
+                record.notes.append((raw.close_ms, describe(kind, payload)))
+
+
+async def replay(
+    settings: Settings, *, store: StateStore | None = None, bars: int = 0, progress: Callable[[float], None] | None = None
+) -> RunRecord:
+    """Run the bot over the settings' market to its end and return what happened.
+
+    Args:
+        settings: what to run; the feed must be finite (recorded, or simulated with ``feed.days``).
+        store: where events go; in memory if not given.
+        bars: how many bars there are, for ``progress``; 0 = not known.
+        progress: called with the share done, 0 … 1, about once a simulated day.
+
+    Raises:
+        ConfigError: the market is endless, empty, or cannot be read.
+    """
+    if settings.feed.source == "ccxt" or (settings.feed.source == "simulated" and settings.feed.days is None):
+        raise ConfigError("a live or endless market cannot be replayed.", field="feed", fix="give recorded files, or feed.days")
+    bot = build_bot(settings, store=store)
+    await bot.start()
+    recorder: Recorder | None = None
+    seen = 0
+    while await bot.step():
+        seen += 1
+        if recorder is None:
+            recorder = await _recorder(bot, settings)
+        if recorder is not None:
+            recorder.note(bot)
+        if progress is not None and bars and seen % _REPORT_EVERY == 0:
+            progress(min(1.0, seen / bars))
+    if recorder is None:
+        raise ConfigError("the market has no usable bar.", field="feed", fix="look at the warnings above, and at the data files")
+    await _finish(bot, recorder.record)
+    if progress is not None:
+        progress(1.0)
+    return recorder.record
+
+
+async def _recorder(bot: GridHedgeBot, settings: Settings) -> Recorder | None:
+    """Made after the first tick: only then is the wallet credited and the instrument known."""
+    if bot.last is None:
+        return None
+    snapshot, _ = bot.last
+    feed = settings.feed
+    source = f"simulated market, seed {feed.seed}" if feed.source == "simulated" else f"recorded: {feed.perp.name if feed.perp else ''}"
+    record = RunRecord(
+        pair=bot.pair,
+        instrument=snapshot.instrument,
+        inventory=snapshot.inventory,
+        initial_wallet=snapshot.account.wallet,
+        settings=settings.model_dump(mode="json", by_alias=True),
+        simulated=feed.source == "simulated",
+        source=source,
+    )
+    return Recorder(record)
+
+
+async def _finish(bot: GridHedgeBot, record: RunRecord) -> None:
+    """Collect the bookings and leave orders as they are: the run ends, the market does not."""
+    record.fills.extend(await bot.broker.fills(bot.symbol))
+    record.funding.extend(await bot.broker.funding(bot.symbol))
+    if not math.isfinite(record.wallet[-1]):
+        raise ConfigError("the run ended without a wallet.", field="replay")
+    await bot.stop(cancel=False)

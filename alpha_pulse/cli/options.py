@@ -1,0 +1,82 @@
+"""Options that several commands share, and how flags become overrides of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alpha_pulse.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from alpha_pulse.settings import LoadedSettings
+
+ConfigOption = Annotated[str | None, typer.Option("--config", "-c", metavar="FILE", help="YAML settings; without it, the defaults.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. --set hedge.ratio=0.6.")]
+ModeOption = Annotated[str | None, typer.Option("--mode", metavar="MODE", help="paper, recommendation or real.")]
+FeedOption = Annotated[str | None, typer.Option("--feed", metavar="SOURCE", help="simulated, recorded or ccxt.")]
+SymbolOption = Annotated[str | None, typer.Option("--symbol", metavar="PAIR", help="The hedge pair, e.g. BTCUSDT.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+
+NULL = "null"
+
+
+def load(
+    config: str | None, assignments: list[str] | None = None, flags: Mapping[str, tuple[str, str | None]] | None = None
+) -> LoadedSettings:
+    """Read the settings under the flags of a command.
+
+    Args:
+        config: the YAML file, if one was given.
+        assignments: what ``--set`` was given.
+        flags: by dotted key, the flag's name and what it was given; None where it was left out.
+
+    Raises:
+        ConfigError: naming place, field, value and fix of everything that is wrong.
+    """
+    from alpha_pulse.settings import load_settings  # noqa: PLC0415 - pulls pydantic in, which --help does without
+
+    values: dict[str, str | None] = {}
+    typed: dict[str, str] = {}
+    for assignment in assignments or []:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError("is no assignment.", field="--set", value=assignment, fix="write --set KEY=VALUE, e.g. --set hedge.ratio=0.6")
+        values[key.strip()], typed[key.strip()] = _given(value), "--set"
+    for key, (flag, given) in (flags or {}).items():
+        if given is not None:
+            values[key], typed[key] = _given(given), flag
+    return load_settings(config, values, flags=typed)
+
+
+def _given(value: str) -> str | None:
+    """``null`` on the command line is YAML's null."""
+    return None if value.strip().lower() == NULL else value.strip()
+
+
+def console() -> Console:
+    """Standard output. Away from a terminal nothing is cut off at 80 columns."""
+    from rich.console import Console  # noqa: PLC0415 - only commands that print tables need it
+
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=200)
+
+
+def writable_folder(folder: Path, flag: str) -> None:
+    """Make a folder for results, or say why it cannot be.
+
+    Raises:
+        ConfigError: it is a file, or may not be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConfigError("is a file, not a folder.", field=flag, value=str(folder), fix="name a folder") from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be made: {error.strerror}.", field=flag, value=str(folder), fix="name a folder that you may write to"
+        ) from None

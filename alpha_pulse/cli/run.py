@@ -1,0 +1,95 @@
+"""Commands that run a bot: ``demo``, ``run``, ``version``."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alpha_pulse import __version__
+from alpha_pulse.cli.options import ConfigOption, FeedOption, ModeOption, SetOption, SymbolOption, console, load, writable_folder
+
+DEMO_DAYS = "30"
+
+
+def _file(name: str, what: str) -> object:
+    return typer.Option(f"--{name}", metavar="FILE", help=what)
+
+
+def demo(
+    config: ConfigOption = None,
+    spot: Annotated[str | None, _file("spot", "Recorded spot candles (CSV, or Parquet with the extra [backtest]).")] = None,
+    perp: Annotated[str | None, _file("perp", "Recorded candles of the perpetual.")] = None,
+    funding: Annotated[str | None, _file("funding", "Recorded funding rates.")] = None,
+    mark: Annotated[str | None, _file("mark", "Recorded mark-price candles.")] = None,
+    symbol: SymbolOption = None,
+    inventory: Annotated[str | None, typer.Option("--inventory", metavar="COINS", help="Coins held. [default: 1]")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report and its data go.")] = Path("out/demo"),
+    seed: Annotated[str | None, typer.Option("--seed", metavar="N", help="Seed of the simulated market. [default: 7]")] = None,
+    days: Annotated[str | None, typer.Option("--days", metavar="N", help=f"Days of market. [default: {DEMO_DAYS} when simulated]")] = None,
+    assignments: SetOption = None,
+) -> None:
+    """Hedge weeks of market in one go: a simulated one, or recorded candles."""
+    recorded = any((spot, perp, funding, mark))
+    flags: dict[str, tuple[str, str | None]] = {
+        "mode": ("demo", "paper"),
+        "symbol": ("--symbol", symbol),
+        "inventory.quantity": ("--inventory", inventory),
+        "feed.seed": ("--seed", seed),
+        "feed.days": ("--days", days),
+        "feed.spot": ("--spot", spot),
+        "feed.perp": ("--perp", perp),
+        "feed.funding": ("--funding", funding),
+        "feed.mark": ("--mark", mark),
+    }
+    if recorded:
+        flags["feed.source"] = ("--spot, --perp", "recorded")
+    settings = load(config, assignments, flags).settings
+    if settings.feed.source == "ccxt":  # a demo needs no network
+        settings = load(config, assignments, flags | {"feed.source": ("demo", "simulated")}).settings
+    if settings.feed.source == "simulated" and settings.feed.days is None:
+        settings = load(config, assignments, flags | {"feed.days": ("demo", DEMO_DAYS)}).settings
+    writable_folder(out, "--out")
+
+    from rich.console import Console  # noqa: PLC0415 - slow to import; --help does without
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
+
+    from alpha_pulse.backtest.demo import render, run_demo  # noqa: PLC0415 - as above
+
+    what = "recorded candles" if settings.feed.source == "recorded" else f"{settings.feed.days:g} days of a simulated market"
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"Hedging {what}", total=1.0)
+        result = run_demo(settings, out=out, progress=lambda share: bar.update(task, completed=share))
+    render(result, console())
+
+
+def run(
+    config: ConfigOption = None,
+    mode: ModeOption = None,
+    feed: FeedOption = None,
+    symbol: SymbolOption = None,
+    inventory: Annotated[str | None, typer.Option("--inventory", metavar="COINS", help="Coins held.")] = None,
+    assignments: SetOption = None,
+) -> None:
+    """Run the bot until it is stopped."""
+    flags: dict[str, tuple[str, str | None]] = {
+        "mode": ("--mode", mode),
+        "feed.source": ("--feed", feed),
+        "symbol": ("--symbol", symbol),
+        "inventory.quantity": ("--inventory", inventory),
+    }
+    settings = load(config, assignments, flags).settings
+
+    import asyncio  # noqa: PLC0415 - slow to import; --help does without
+
+    from alpha_pulse.bootstrap import run_bot  # noqa: PLC0415 - as above
+
+    raise typer.Exit(asyncio.run(run_bot(settings)))
+
+
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"alpha-pulse {__version__} (Python {platform.python_version()}, {platform.system()})")

@@ -1,0 +1,37 @@
+"""Chooses the market feed. Heavy imports wait until their feed is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alpha_pulse.errors import ConfigError
+from alpha_pulse.execution.config import ExchangeSettings
+from alpha_pulse.hedging.common.interfaces import Clock, MarketFeed
+from alpha_pulse.market.config import FeedSettings
+
+
+def create_feed(settings: FeedSettings, exchange: ExchangeSettings, clock: Clock | None = None) -> MarketFeed:
+    """The feed that the settings name. Only the live one (ccxt) needs a ``clock``.
+
+    Raises:
+        ConfigError: a recorded feed without files, or what the feed itself refuses.
+    """
+    if settings.source == "simulated":
+        from alpha_pulse.market.simulated import SimulatedFeed  # noqa: PLC0415 - pulls in numpy
+
+        return SimulatedFeed(seed=settings.seed, days=settings.days, start_price=settings.start_price)
+    if settings.source == "recorded":
+        from alpha_pulse.market.recorded import RecordedFeed  # noqa: PLC0415 - pulls in numpy
+
+        spot, perp = _required("feed.spot", settings.spot), _required("feed.perp", settings.perp)
+        return RecordedFeed(spot, perp, funding=settings.funding, mark=settings.mark)
+    from alpha_pulse.market.ccxt_feed import CcxtFeed  # noqa: PLC0415 - live markets alone need it
+    from alpha_pulse.runtime.clock import SystemClock  # noqa: PLC0415 - as above
+
+    return CcxtFeed(exchange.id, spot_id=exchange.spot_id, rest_url=exchange.rest_url, ws_url=exchange.ws_url, clock=clock or SystemClock())
+
+
+def _required(name: str, path: Path | None) -> Path:
+    if path is None:
+        raise ConfigError("a recorded feed needs this file", field=name, fix=f"give {name}, a CSV or Parquet file of candles")
+    return path

@@ -1,0 +1,1 @@
+"""Alembic's script folder: every schema since the first table."""

@@ -1,0 +1,145 @@
+"""The durable store: events, projections, memory, lock and commands of one bot in one database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from alpha_pulse.domain.events import Event, StoredEvent, canonical_json
+from alpha_pulse.hedging.common.interfaces import Command
+from alpha_pulse.hedging.common.types import BotState
+from alpha_pulse.hedging.state import locks, models
+from alpha_pulse.hedging.state.codec import decode, encode
+from alpha_pulse.hedging.state.ledger import Ledger, event_from
+from alpha_pulse.hedging.state.locks import HEARTBEAT_MS, Host
+from alpha_pulse.hedging.state.projection_tables import Pair
+from alpha_pulse.hedging.state.transactions import reading, writing
+
+
+class SqlStore:
+    """A ``StateStore`` on a SQLAlchemy engine whose schema is up to date. It does not dispose of the engine.
+
+    Every ``save`` is one transaction that appends the events to the chain, folds them into the projections and replaces the memory.
+    It also checks that this run still owns the pair: after another host took the lock over, ``save`` raises ``Fatal``.
+
+    With ``flush_every`` > 1 events are kept and written in bulk (a replay can be run again, so it need not survive a kill -9);
+    ``flush``, ``events`` and ``close`` write what is kept.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, host: Host, records_every_tick: bool = True, flush_every: int = 1) -> None:
+        self.records_every_tick = records_every_tick
+        self._engine = engine
+        self._host = host
+        self._flush_every = flush_every
+        self._kept: list[Event] = []
+        self._kept_state: BotState | None = None
+        self._ledger: Ledger | None = None
+        self._beat_ms = 0
+
+    async def open(self, account: str, symbol: str, run_id: str, now_ms: int) -> BotState | None:  # noqa: ARG002 - locks go by the host's clock
+        """Take the lock for (account, symbol) and return the memory of an earlier run, or None.
+
+        ``now_ms`` is the bot's time, which may be simulated; the lock goes by the host's.
+
+        Raises:
+            ConfigError: another live bot holds the pair on this account, or the stored memory cannot be read.
+            Transient: the database is busy.
+        """
+        if self._ledger is not None:
+            msg = "this store is open already: each bot needs its own"
+            raise RuntimeError(msg)
+        async with writing(self._engine, f"opening {symbol}") as connection:
+            await locks.acquire(connection, self._host, account=account, symbol=symbol, run_id=run_id)
+            ledger, memory = await Ledger.open(connection, Pair(account, symbol), run_id)
+            state = None if memory is None else decode(BotState, json.loads(memory))
+        self._ledger, self._beat_ms = ledger, self._host.now_ms()
+        return state
+
+    async def save(self, events: Sequence[Event], state: BotState | None = None) -> None:
+        """Append events (and the memory, if given) in one transaction, durably, in order, each once.
+
+        Raises:
+            Transient: the database is busy; nothing was saved, the same call may be repeated.
+            Fatal: the disk is full, the file is damaged, or another run owns the pair now.
+        """
+        if self._flush_every <= 1:
+            await self._write(events, state)
+            return
+        self._opened()
+        kept, kept_state = len(self._kept), self._kept_state
+        self._kept.extend(events)
+        self._kept_state = kept_state if state is None else state
+        if len(self._kept) >= self._flush_every:
+            try:
+                await self.flush()
+            except BaseException:
+                del self._kept[kept:]  # as without a buffer: a save that raises has kept nothing
+                self._kept_state = kept_state
+                raise
+
+    async def flush(self) -> None:
+        """Write what a buffered store keeps. Raises what ``save`` raises."""
+        if self._kept or self._kept_state is not None:
+            await self._write(self._kept, self._kept_state)
+            self._kept, self._kept_state = [], None
+
+    async def events(self, after: int = 0, limit: int = 1000) -> Sequence[StoredEvent]:
+        """Stored events of this account and symbol with a sequence number above ``after``, oldest first."""
+        pair = self._opened().pair
+        await self.flush()
+        table = models.events
+        statement = select(table).where(pair.of(table), table.c.sequence > after).order_by(table.c.sequence).limit(limit)
+        async with reading(self._engine, "reading events") as connection:
+            return [event_from(row) for row in (await connection.execute(statement)).mappings()]
+
+    async def commands(self) -> Sequence[Command]:
+        """Commands that wait for this bot, oldest first; each is returned once. Keeps the lock's heartbeat fresh."""
+        ledger, now = self._opened(), self._host.now_ms()
+        table = models.commands
+        waiting = select(table).where(ledger.pair.of(table), table.c.taken_ms.is_(None)).order_by(table.c.id)
+        async with reading(self._engine, "reading commands") as connection:
+            nothing = (await connection.execute(waiting.limit(1))).first() is None
+        if nothing and now - self._beat_ms < HEARTBEAT_MS:
+            return ()
+        async with writing(self._engine, "taking commands") as connection:
+            taken = (await connection.execute(waiting.with_for_update())).mappings().all()
+            if taken:
+                ids = [row["id"] for row in taken]
+                await connection.execute(update(table).where(table.c.id.in_(ids)).values(taken_ms=now))
+            await locks.beat(connection, *ledger.pair, ledger.run_id, now)
+        self._beat_ms = now
+        return tuple(Command(row["id"], row["name"], row["argument"]) for row in taken)
+
+    async def close(self) -> None:
+        """Write what is kept and release the lock. Idempotent; the engine stays open."""
+        ledger = self._ledger
+        if ledger is None:
+            return
+        try:
+            await self.flush()
+        finally:
+            self._ledger = None
+            async with writing(self._engine, "releasing the lock") as connection:
+                await locks.release(connection, *ledger.pair, ledger.run_id)
+
+    async def _write(self, new: Sequence[Event], state: BotState | None) -> None:
+        ledger = self._opened()
+        memory = None if state is None else canonical_json(encode(state))
+        now = self._host.now_ms()
+        beat_due = now - self._beat_ms >= HEARTBEAT_MS
+        async with writing(self._engine, "saving events") as connection:
+            head = await ledger.append(connection, new, memory)
+            if beat_due:
+                await locks.beat(connection, *ledger.pair, ledger.run_id, now)
+        ledger.head = head
+        if beat_due:
+            self._beat_ms = now
+
+    def _opened(self) -> Ledger:
+        if self._ledger is None:
+            msg = "the store is not open"
+            raise RuntimeError(msg)
+        return self._ledger

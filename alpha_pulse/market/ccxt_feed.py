@@ -1,0 +1,273 @@
+"""Live public data of any exchange that ccxt knows: websockets where it has them, polling where not, and a watchdog over both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from loguru import logger
+
+from alpha_pulse.domain.instrument import HedgePair, Instrument
+from alpha_pulse.domain.market import MarketUpdate
+from alpha_pulse.errors import ConfigError, Fatal
+from alpha_pulse.hedging.common.interfaces import Clock, FeedProblem
+from alpha_pulse.market.ccxt_mapping import instrument_of, make_exchange, read_errors, spot_exchange_id, translate_read
+from alpha_pulse.market.live import LivePair, warm_up
+from alpha_pulse.market.streams import ByPair
+
+HOUR_MS: Final = 3_600_000
+MINUTE_MS: Final = 60_000
+_WARM_UP_HOURS: Final = 14 * 24
+_BOOK_ROWS: Final = 500
+_TOP_ROWS: Final = 5
+_MOST_BACKOFF: Final = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often each source is read [s]. The defaults stay far under every large exchange's limits."""
+
+    update: float = 1.0  # least time between two updates
+    quotes: float = 2.0  # without websockets
+    funding: float = 3.0  # mark, index and funding
+    spot: float = 3.0
+    depth: float = 30.0
+    silent: float = 15.0  # a socket without a message is rebuilt after this
+    stale: float = 30.0  # quotes, mark or spot older than this count as missing
+
+
+class CcxtFeed:
+    """A ``MarketFeed`` over ccxt: quotes from ``watch_bids_asks`` and trades from ``watch_trades`` where the exchange streams them, all
+    else polled. Each update is a bar of four equal prices (the last trade), at most one per ``pace.update``.
+
+    A socket that falls silent is rebuilt, and quotes are polled meanwhile, so that a quiet market and a dead socket are told
+    apart. When neither answers, ``next`` returns a ``FeedProblem``. Spot that stays away is an outage: the update has no spot.
+
+    A live feed cannot resume: ``history`` gives two weeks of the exchange's hourly candles instead.
+
+    Args:
+        exchange_id: ccxt id of the perpetual's exchange.
+        clock: time and waiting; a real one.
+        spot_id: ccxt id of the spot market's exchange; None = the one that belongs to ``exchange_id``.
+        rest_url: every REST call goes to this host instead.
+        ws_url: every websocket goes to this host instead.
+        pace: how often each source is read.
+    """
+
+    def __init__(
+        self,
+        exchange_id: str,
+        *,
+        clock: Clock,
+        spot_id: str | None = None,
+        rest_url: str | None = None,
+        ws_url: str | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self._id, self._spot_id = exchange_id, spot_id or spot_exchange_id(exchange_id)
+        self._rest_url, self._ws_url = rest_url, ws_url
+        self._clock = clock
+        self._pace = pace or Pace()
+        self._rest: Any = None  # the perpetual's exchange, for polling
+        self._stream: Any = None  # the same for websockets: rebuilt without disturbing a poll
+        self._spot: Any = None
+        self._live: ByPair[LivePair] = ByPair()
+        self._history: ByPair[list[MarketUpdate]] = ByPair()
+        self._tasks: dict[str, list[asyncio.Task[None]]] = {}
+
+    async def connect(self, pair: HedgePair) -> Instrument:
+        """Load the exchange's markets and return the pair's trading rules. Idempotent; ``open`` does it too.
+
+        Raises:
+            ConfigError: the exchange or the pair does not exist there, or its contract is not one that can be hedged with.
+            Transient: the exchange did not answer.
+            Fatal: the exchange refuses to talk to us.
+        """
+        if self._rest is None:
+            spot_only = {"fetchMarkets": {"types": ["spot"]}} if self._spot_id == "binance" else None
+            self._rest = make_exchange(self._id, rest_url=self._rest_url, ws_url=self._ws_url)
+            self._spot = make_exchange(self._spot_id, rest_url=self._rest_url, ws_url=self._ws_url, options=spot_only)
+        await self._ask(self._rest.load_markets())
+        await self._ask(self._spot.load_markets())
+        for exchange, symbol in ((self._rest, pair.perpetual), (self._spot, pair.spot)):
+            if symbol not in exchange.markets:
+                raise ConfigError(
+                    f"{exchange.id} does not list {symbol}", field="symbol", value=pair.name, fix="choose a pair that it lists"
+                )
+        book = await self._ask(self._rest.fetch_order_book(pair.perpetual, _TOP_ROWS))
+        price = book["bids"][0][0] if book["bids"] else 1.0
+        return instrument_of(pair, self._rest.markets[pair.perpetual], self._rest.precisionMode, price)
+
+    def instrument(self, pair: HedgePair) -> Instrument | None:
+        """The exchange's trading rules, once ``connect`` or ``open`` has asked for them."""
+        return self._live.get(pair.perpetual).instrument if pair.perpetual in self._live else None
+
+    async def open(self, pair: HedgePair, instrument: Instrument | None = None, *, resume_after_ms: int = 0) -> None:
+        """Read everything once, then keep reading in the background. The exchange's own trading rules win over ``instrument``.
+
+        Raises:
+            ConfigError, Transient, Fatal: as ``connect``.
+        """
+        del instrument, resume_after_ms  # the exchange knows its rules; a live market goes on where it is
+        await self._stop(pair.perpetual)
+        live = LivePair(pair, await self.connect(pair))
+        if self._stream is None:
+            self._renew_stream()
+        await self._ask(self._read_interval(live))
+        for read in (self._poll_quotes, self._poll_last, self._read_funding, self._read_depth):
+            await self._ask(read(live))
+        self._history.put(pair.perpetual, await self._ask(self._fetch_history(live)))
+        self._live.put(pair.perpetual, live)
+        self._tasks[pair.perpetual] = [
+            asyncio.create_task(self._keep_reading(live, read, every), name=f"{pair.name} {read.__name__}")
+            for read, every in self._sources()
+        ]
+
+    async def next(self, symbol: str) -> MarketUpdate | FeedProblem | None:
+        """The next update: at once if something is new, at the latest when the quotes have grown stale.
+
+        Raises:
+            ConfigError: the pair is not open.
+            Fatal: the exchange refuses to go on; a person has to look.
+        """
+        live = self._live.get(symbol)
+        wait = self._pace.update - (self._clock.now_ms() - live.delivered_ms) / 1000.0
+        if wait > 0.0:
+            await self._clock.sleep(min(wait, self._pace.update))
+        try:
+            async with asyncio.timeout(self._pace.stale):
+                await live.changed.wait()
+        except TimeoutError:
+            pass  # the update says since when nothing came
+        if live.failure is not None:
+            raise live.failure
+        return live.update(self._clock.now_ms(), self._pace.stale * 1000.0)
+
+    def latest(self, symbol: str) -> MarketUpdate | None:
+        """The last good update delivered."""
+        return self._live.get(symbol).latest
+
+    def history(self, symbol: str) -> Iterable[MarketUpdate]:
+        """Two weeks of closed hourly candles, then the running hour's minutes."""
+        return self._history.get(symbol)
+
+    async def close(self) -> None:
+        """Stop reading and release every connection."""
+        for perpetual in list(self._tasks):
+            await self._stop(perpetual)
+        self._live.clear()
+        self._history.clear()
+        exchanges = [exchange for exchange in (self._stream, self._rest, self._spot) if exchange is not None]
+        self._stream = self._rest = self._spot = None
+        for exchange in exchanges:
+            await exchange.close()
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+    def _sources(self) -> list[tuple[Callable[[LivePair], Awaitable[None]], float]]:
+        """What to read, and how long to pause after each read [s]; a websocket paces itself."""
+        has = self._stream.has
+        quotes = (self._watch_quotes, 0.0) if has.get("watchBidsAsks") else (self._poll_quotes, self._pace.quotes)
+        trades = (self._watch_trades, 0.0) if has.get("watchTrades") else (self._poll_last, self._pace.quotes)
+        return [
+            quotes,
+            trades,
+            (self._read_funding, self._pace.funding),
+            (self._read_spot, self._pace.spot),
+            (self._read_depth, self._pace.depth),
+        ]
+
+    async def _keep_reading(self, live: LivePair, read: Callable[[LivePair], Awaitable[None]], every: float) -> None:
+        """Read for ever; back off while it fails, and give up only on what a person has to mend."""
+        failures = 0
+        while True:
+            try:
+                await read(live)
+                failures = 0
+            except read_errors() as error:
+                reaction = translate_read(error)
+                if isinstance(reaction, Fatal):
+                    live.failure = reaction
+                    live.changed.set()
+                    return
+                failures += 1
+                if failures == 1:
+                    logger.warning("{}: {}", live.pair.name, reaction)
+            await self._clock.sleep(every if not failures else min(max(every, 0.5) * 2.0**failures, _MOST_BACKOFF))
+
+    async def _watch_quotes(self, live: LivePair) -> None:
+        symbol = live.pair.perpetual
+        try:
+            async with asyncio.timeout(self._pace.silent):
+                tickers = await self._stream.watch_bids_asks([symbol])
+        except TimeoutError:
+            logger.warning("{}: no quotes for {:.0f} s, the stream is rebuilt", live.pair.name, self._pace.silent)
+            await self._rebuild_stream()
+            await self._poll_quotes(live)
+        else:
+            live.take_quote(tickers[symbol], self._clock.now_ms())
+
+    async def _watch_trades(self, live: LivePair) -> None:
+        try:
+            async with asyncio.timeout(self._pace.silent):
+                trades = await self._stream.watch_trades(live.pair.perpetual)
+        except TimeoutError:
+            await self._poll_last(live)  # nothing traded, or the stream is dead: the quotes' watchdog sees to it
+        else:
+            live.take_trades(trades)
+
+    async def _poll_quotes(self, live: LivePair) -> None:
+        book = await self._rest.fetch_order_book(live.pair.perpetual, _TOP_ROWS)
+        bids, asks = book["bids"], book["asks"]
+        live.take_quote({"bid": bids[0][0] if bids else None, "ask": asks[0][0] if asks else None}, self._clock.now_ms())
+
+    async def _poll_last(self, live: LivePair) -> None:
+        live.take_ticker(await self._rest.fetch_ticker(live.pair.perpetual))
+
+    async def _read_funding(self, live: LivePair) -> None:
+        live.take_funding(await self._rest.fetch_funding_rate(live.pair.perpetual), self._clock.now_ms())
+
+    async def _read_interval(self, live: LivePair) -> None:
+        if self._rest.has.get("fetchFundingIntervals"):
+            found = await self._rest.fetch_funding_intervals([live.pair.perpetual])
+            live.take_interval(found.get(live.pair.perpetual) or {})
+
+    async def _read_spot(self, live: LivePair) -> None:
+        live.take_spot(await self._spot.fetch_ticker(live.pair.spot), self._clock.now_ms())
+
+    async def _read_depth(self, live: LivePair) -> None:
+        live.take_book(await self._rest.fetch_order_book(live.pair.perpetual, _BOOK_ROWS))
+
+    async def _fetch_history(self, live: LivePair) -> list[MarketUpdate]:
+        if not self._rest.has.get("fetchOHLCV"):
+            return []
+        now = self._clock.now_ms()
+        symbol, hour = live.pair.perpetual, now - now % HOUR_MS
+        hours = await self._rest.fetch_ohlcv(symbol, "1h", limit=_WARM_UP_HOURS + 1)
+        minutes = await self._rest.fetch_ohlcv(symbol, "1m", since=hour, limit=60)
+        recent = [row for row in minutes if row[0] >= hour]
+        return warm_up(hours, HOUR_MS, hour, live.interval_h) + warm_up(recent, MINUTE_MS, now, live.interval_h)
+
+    # --- connections -------------------------------------------------------------------------------------------------
+    async def _ask(self, reply: Awaitable[Any]) -> Any:
+        """Await a reply of ccxt, its errors translated."""
+        try:
+            return await reply
+        except read_errors() as error:
+            raise translate_read(error) from error
+
+    def _renew_stream(self) -> None:
+        self._stream = make_exchange(self._id, rest_url=self._rest_url, ws_url=self._ws_url)
+        self._stream.set_markets(self._rest.markets)
+
+    async def _rebuild_stream(self) -> None:
+        dead = self._stream
+        self._renew_stream()
+        await dead.close()
+
+    async def _stop(self, perpetual: str) -> None:
+        tasks = self._tasks.pop(perpetual, [])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,62 @@
+"""Whether a market update can be used: finite, positive, not crossed, high and low consistent. Nothing is repaired."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from alpha_pulse.domain.market import Bar, MarketUpdate
+
+_INF: Final = math.inf
+_MAX_RATE: Final = 1.0  # a funding rate is a fraction of notional per interval: 100 % is no rate
+
+
+def problem_with(update: MarketUpdate) -> str:
+    """Why nothing may be decided on this update; empty if it is sound. It runs for every bar, so the sound case is one comparison chain."""
+    _, _, perp, (mark_open, mark_high, mark_low, mark_close, _), spot, index, bid, ask, rate, _, _, settled, _, _ = update
+    opened, high, low, close, volume = perp
+    spot_open, spot_high, spot_low, spot_close, spot_volume = spot or perp
+    if (
+        0.0 < low <= opened <= high < _INF
+        and low <= close <= high
+        and 0.0 <= volume < _INF
+        and 0.0 < mark_low <= mark_open <= mark_high < _INF
+        and mark_low <= mark_close <= mark_high
+        and 0.0 < spot_low <= spot_open <= spot_high < _INF
+        and spot_low <= spot_close <= spot_high
+        and 0.0 <= spot_volume < _INF
+        and 0.0 < bid <= ask < _INF
+        and 0.0 < index < _INF
+        and -_MAX_RATE < rate < _MAX_RATE
+        and (settled is None or -_MAX_RATE < settled < _MAX_RATE)
+    ):
+        return ""
+    return _describe(update)
+
+
+def _is_sound(bar: Bar) -> bool:
+    """Whether a bar's prices are finite, positive and consistent, and its volume finite and not negative. NaN fails every comparison."""
+    opened, high, low, close, volume = bar
+    return 0.0 < low <= opened <= high < _INF and low <= close <= high and 0.0 <= volume < _INF
+
+
+def _describe(update: MarketUpdate) -> str:
+    for name, bar in (("perpetual", update.perp), ("mark", update.mark), ("spot", update.spot)):
+        if bar is not None and not _is_sound(bar):
+            return _describe_bar(name, bar)
+    for name, price in (("index price", update.index_price), ("bid", update.bid), ("ask", update.ask)):
+        if not 0.0 < price < _INF:
+            return f"the {name} is {price}"
+    if update.bid > update.ask:
+        return f"the book is crossed: bid {update.bid} above ask {update.ask}"
+    rate = update.funding_rate if update.settled_rate is None else update.settled_rate
+    return f"the funding rate is {rate}"
+
+
+def _describe_bar(name: str, bar: Bar) -> str:
+    for field, price in zip(bar._fields[:4], bar[:4], strict=True):
+        if not 0.0 < price < _INF:
+            return f"the {name}'s {field} is {price}"
+    if not 0.0 <= bar.volume < _INF:
+        return f"the {name}'s volume is {bar.volume}"
+    return f"the {name}'s bar is inconsistent: open {bar.open}, high {bar.high}, low {bar.low}, close {bar.close}"

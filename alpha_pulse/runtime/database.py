@@ -1,0 +1,217 @@
+"""The database: one engine from one URL, and its schema brought up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, event, inspect, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from alpha_pulse.errors import ConfigError, Transient
+from alpha_pulse.hedging.state.models import REVISIONS
+from alpha_pulse.hedging.state.transactions import WRITES
+
+_ASYNC_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_FIELD: Final = "store.url"
+
+
+def create_engine(url: str, *, durable: bool = True, busy_timeout_ms: int = 5000) -> AsyncEngine:
+    """An engine for ``url``; nothing is connected yet. Whoever makes it disposes of it.
+
+    SQLite runs in write-ahead mode with foreign keys; ``durable`` syncs every commit to the disk, so that a power cut loses nothing
+    (without it a power cut may lose the last commits, a kill -9 nothing). A writer waits ``busy_timeout_ms`` for another one.
+
+    Raises:
+        ConfigError: the URL is none, its driver is missing, or its folder cannot be made.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() != "sqlite":
+        return _create(parsed)
+    path = _sqlite_path(parsed)
+    if path is None:
+        engine = _create(parsed, poolclass=StaticPool)
+    else:
+        _make_folder(path, parsed)
+        engine = _create(parsed, pool_reset_on_return=None)  # every transaction here ends explicitly; a second rollback costs a thread hop
+    _configure_sqlite(engine, durable=durable, busy_timeout_ms=busy_timeout_ms)
+    return engine
+
+
+async def migrate(engine: AsyncEngine, *, revision: str = REVISIONS[-1]) -> None:
+    """Bring the schema up to ``revision``; at once when it is there already. A SQLite file is copied beside itself first.
+
+    Raises:
+        ConfigError: the database cannot be opened, is damaged, belongs to something else, or was written by a newer version.
+        Transient: another process held it for too long.
+    """
+    try:
+        async with engine.connect() as connection:
+            current = await connection.run_sync(_current_revision, engine.url)
+        if current is not None and REVISIONS.index(current) >= REVISIONS.index(revision):
+            return
+        if current is not None:
+            await _back_up(engine.url, current)
+        async with engine.connect() as connection:
+            await connection.execution_options(**WRITES)
+            await _upgrade(connection, revision, engine.url)
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise _unusable(error, engine.url) from error
+
+
+async def open_database(url: str, *, durable: bool = True) -> AsyncEngine:
+    """An engine whose schema is up to date. Raises what ``create_engine`` and ``migrate`` raise."""
+    engine = create_engine(url, durable=durable)
+    try:
+        await migrate(engine)
+    except BaseException:
+        await engine.dispose()
+        raise
+    return engine
+
+
+# --- the URL ----------------------------------------------------------------------------------------------------
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError(
+            "is not a database URL", field=_FIELD, value=url, fix="for a file write sqlite+aiosqlite:///var/alpha_pulse.db"
+        ) from None
+    return parsed.set(drivername=_ASYNC_DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def _create(url: URL, **options: Any) -> AsyncEngine:
+    try:
+        return create_async_engine(url, **options)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"needs the package {error.name}, which is not installed", field=_FIELD, value=_shown(url), fix=f"pip install {error.name}"
+        ) from None
+    except SQLAlchemyError as error:
+        raise ConfigError(
+            str(error), field=_FIELD, value=_shown(url), fix="use sqlite+aiosqlite:///FILE or postgresql+asyncpg://…"
+        ) from None
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)
+
+
+def _sqlite_path(url: URL) -> Path | None:
+    """The file of a SQLite URL; None for anything else and for a database in memory."""
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
+        return None
+    return Path(name)
+
+
+def _make_folder(path: Path, url: URL) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"its folder cannot be made: {error.strerror}", field=_FIELD, value=_shown(url), fix="give a folder that you may write to"
+        ) from error
+
+
+# --- SQLite -----------------------------------------------------------------------------------------------------
+def _configure_sqlite(engine: AsyncEngine, *, durable: bool, busy_timeout_ms: int) -> None:
+    pragmas = (
+        f"busy_timeout = {busy_timeout_ms:d}",
+        "journal_mode = WAL",
+        f"synchronous = {'FULL' if durable else 'NORMAL'}",
+        "foreign_keys = ON",
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver begins no transactions of its own: the next listener does
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _began(connection: Connection) -> None:
+        # A writer takes its place at once: one that reads first and writes later fails without waiting when another wrote in between.
+        writes = connection.get_execution_options().keys() >= WRITES.keys()
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+# --- the schema -------------------------------------------------------------------------------------------------
+def _current_revision(connection: Connection, url: URL) -> str | None:
+    """The schema that is there; None for an empty database. Raises ConfigError for one that is not ours or newer than we are."""
+    tables = inspect(connection).get_table_names()
+    if "alembic_version" not in tables:
+        if tables and connection.dialect.name == "sqlite":
+            raise ConfigError(
+                f"holds the tables of another program ({', '.join(sorted(tables)[:3])})",
+                field=_FIELD,
+                value=_shown(url),
+                fix="give another file",
+            )
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    if revision is not None and revision not in REVISIONS:
+        raise ConfigError(
+            f"was written by a newer alpha_pulse (schema {revision}, this version knows up to {REVISIONS[-1]})",
+            field=_FIELD,
+            value=_shown(url),
+            fix="upgrade alpha_pulse, or give another database",
+        )
+    return revision
+
+
+async def _upgrade(connection: AsyncConnection, revision: str, url: URL) -> None:
+    def run(sync: Connection) -> None:
+        if _current_revision(sync, url) == revision:
+            return  # another process was quicker
+        from alembic import command  # noqa: PLC0415 - slow to import, and needed only when the schema changes
+        from alembic.config import Config  # noqa: PLC0415 - as above
+
+        config = Config()
+        config.set_main_option("script_location", "alpha_pulse.hedging.state:migrations")
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = sync
+        command.upgrade(config, revision)
+
+    async with connection.begin():
+        await connection.run_sync(run)
+
+
+async def _back_up(url: URL, revision: str) -> None:
+    path = _sqlite_path(url)
+    if path is None:
+        return
+    target = path.with_name(f"{path.name}.schema-{revision}.bak")
+    count = 1
+    while target.exists():
+        count += 1
+        target = path.with_name(f"{path.name}.schema-{revision}.{count}.bak")
+    await asyncio.to_thread(_copy, path, target)
+
+
+def _copy(path: Path, target: Path) -> None:
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+
+
+def _unusable(error: Exception, url: URL) -> ConfigError | Transient:
+    cause = str(getattr(error, "orig", None) or error)
+    lowered = cause.lower()
+    if "locked" in lowered or "busy" in lowered:
+        return Transient(f"opening {_shown(url)}: {cause}")
+    if "not a database" in lowered or "malformed" in lowered:
+        return ConfigError(
+            f"is not an intact SQLite database ({cause})", field=_FIELD, value=_shown(url), fix="restore a backup, or give another file"
+        )
+    return ConfigError(
+        f"cannot be opened: {cause}", field=_FIELD, value=_shown(url), fix="check the path, its permissions and free space, or the server"
+    )

@@ -1,0 +1,135 @@
+"""Where log records go. The library only ever writes to loguru; sinks are added here, once, by the application.
+
+A line reads ``2025-02-03 11:35:43 | INFO     | Initialized GridHedgeBot for BTCUSDT with 5 levels``; times are UTC. With ``json`` the
+file holds one object a line instead: ``ts`` (ISO 8601), ``level``, ``message``, ``fields`` (what was bound) and ``exception``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, time
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import quote, quote_plus
+
+from loguru import logger
+
+from alpha_pulse.errors import ConfigError
+from alpha_pulse.runtime.config import LoggingSettings
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+MASK: Final = "***"
+_TEXT: Final = "{time:YYYY-MM-DD HH:mm:ss!UTC} | <level>{level: <8}</level> | {message}\n{trace}"
+_JSON: Final = "{json_line}\n"
+_FOREIGN: Final = ("aiohttp", "aiosqlite", "alembic", "asyncio", "ccxt", "sqlalchemy", "websockets")  # libraries that log by themselves
+
+_secrets: set[str] = set()
+
+
+def configure_logging(settings: LoggingSettings, *, console: bool = True) -> None:
+    """Send the log to the console (standard error) and to the file; what was configured before is replaced.
+
+    The file's folder is made; it is rotated at midnight UTC and kept for 30 days.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    logger.remove()
+    logger.configure(patcher=_prepare)
+    # The exception is in ``trace`` already, without secrets; loguru's own rendering is switched off.
+    options: dict[str, Any] = {"level": settings.level, "backtrace": False, "diagnose": False}
+    if console:
+        logger.add(sys.stderr, format=_text_format, **options)
+    if settings.file is not None:
+        try:
+            settings.file.parent.mkdir(parents=True, exist_ok=True)
+            logger.add(
+                settings.file,
+                format=_json_format if settings.json_format else _text_format,
+                rotation=time(tzinfo=UTC),
+                retention="30 days",
+                encoding="utf-8",
+                **options,
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"the log file cannot be written: {error.strerror}",
+                field="logging.file",
+                value=str(settings.file),
+                fix="give a path that you may write to, or null for the console alone",
+            ) from error
+    for name in _FOREIGN:
+        foreign = logging.getLogger(name)
+        foreign.handlers = [_Forward()]
+        foreign.setLevel(logging.WARNING)
+        foreign.propagate = False
+
+
+def register_secret(secret: str) -> None:
+    """From now on ``secret`` is masked wherever it would be logged: messages, bound fields, exceptions; also in its URL-encoded forms."""
+    if secret.strip():
+        _secrets.update({secret, quote(secret, safe=""), quote_plus(secret)})
+
+
+def mask(text: str) -> str:
+    """``text`` without any registered secret."""
+    for secret in sorted(_secrets, key=len, reverse=True):  # longest first: one secret may hold another
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _prepare(record: Record) -> None:
+    """Mask everything that a sink may show, and add what the formats name: ``trace`` and ``json_line``."""
+    record["message"] = mask(record["message"])
+    record["extra"] = {mask(str(key)): _masked(value) for key, value in record["extra"].items()}
+    exception = record["exception"]
+    trace = ""
+    if exception is not None and exception.value is not None:
+        trace = mask("".join(traceback.format_exception(exception.type, exception.value, exception.traceback)))
+    line: dict[str, Any] = {
+        "ts": record["time"].astimezone(UTC).isoformat(timespec="milliseconds"),
+        "level": record["level"].name,
+        "message": record["message"],
+        "fields": record["extra"],
+    }
+    if trace:
+        line["exception"] = trace
+    extended = cast("dict[str, Any]", record)
+    extended["trace"] = trace
+    extended["json_line"] = json.dumps(line, ensure_ascii=False)
+
+
+def _masked(value: Any) -> Any:
+    """A bound value as JSON values without secrets; what JSON does not know becomes text."""
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, Mapping):
+        return {mask(str(key)): _masked(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(item) for item in value]
+    return mask(str(value))
+
+
+def _text_format(_record: Record) -> str:
+    return _TEXT
+
+
+def _json_format(_record: Record) -> str:
+    return _JSON
+
+
+class _Forward(logging.Handler):
+    """Passes the standard library's records on to loguru."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            level: str | int = logger.level(record.levelname).name
+        except ValueError:
+            level = record.levelno  # a level of the library's own
+        logger.opt(exception=record.exc_info).bind(logger=record.name).log(level, "{}", record.getMessage())

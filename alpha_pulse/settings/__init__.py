@@ -1,0 +1,8 @@
+"""Everything that a user can set: one frozen tree, read from YAML, the environment and flags, with where each value came from."""
+
+from __future__ import annotations
+
+from alpha_pulse.settings.load import Effective, LoadedSettings, load_settings
+from alpha_pulse.settings.model import Settings, check_against_instrument
+
+__all__ = ["Effective", "LoadedSettings", "Settings", "check_against_instrument", "load_settings"]

@@ -1,0 +1,186 @@
+"""The risk manager on single snapshots: floors, latches, margin, postures, alerts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from alpha_pulse.hedging.common.types import BotState, RiskMemory, RiskState
+from alpha_pulse.hedging.grid.config import BotConfig
+from alpha_pulse.hedging.grid.parts import risk_manager_for
+from alpha_pulse.testing.snapshots import make_account, make_snapshot
+
+
+def manager(**risk: object):
+    return risk_manager_for(BotConfig.from_mapping({"risk": risk}))
+
+
+def remembering(**memory: object) -> BotState:
+    known = {"high_water_mark": 200_000.0, "inventory": Decimal(1), "deposits": Decimal(100_000), "stop_reference": 100_000.0}
+    return BotState(risk=RiskMemory(**(known | memory)), volatility_held=0.01)  # type: ignore[arg-type]
+
+
+def test_a_quiet_market_needs_no_floor_and_leaves_the_posture_normal():
+    assessment = manager().assess(make_snapshot())
+    assert assessment.target.floor == 0.0
+    assert assessment.state is RiskState.NORMAL
+    assert assessment.nav == pytest.approx(200_000.0)
+    assert assessment.memory.high_water_mark == pytest.approx(200_000.0)
+    assert assessment.alerts == ()
+
+
+def test_value_at_risk_over_its_limit_raises_the_floor_rounded_up_and_alerts():
+    """σ = 4 %: VaR = 2.326·4 % = 9.305 % of the inventory; 1 − 6/9.305 = 0.355, rounded up to 0.375."""
+    assessment = manager().assess(make_snapshot(volatility_day=0.04))
+    assert assessment.target.floor == pytest.approx(0.375)
+    assert [alert.key for alert in assessment.alerts] == ["var"]
+    assert assessment.alerts[0].text == "VaR (9305.39) exceeds limit (6000.00)"
+
+
+def test_an_absolute_limit_beats_the_percentage():
+    assessment = manager(var_limit=8000).assess(make_snapshot(volatility_day=0.04))
+    assert assessment.target.floor == pytest.approx(0.15)
+
+
+def test_without_any_limit_there_is_no_var_floor():
+    assert manager(var_limit_pct=None).assess(make_snapshot(volatility_day=0.10)).target.floor == 0.0
+
+
+def test_a_drawdown_latches_a_full_hedge_and_only_resuming_releases_it():
+    risk = manager(max_drawdown=0.1)
+    fallen = make_snapshot(75_000.0, state=remembering())
+    latched = risk.assess(fallen)
+    assert latched.memory.drawdown_latched
+    assert latched.target.floor == 1.0
+    assert latched.state is RiskState.DELTA_REDUCE
+    assert latched.stop_distance == 0.0
+    back = make_snapshot(120_000.0, state=replace(fallen.state, risk=latched.memory, target=latched.target))
+    assert risk.assess(back).memory.drawdown_latched
+
+
+def test_drawdown_can_be_switched_off():
+    assert not manager(max_drawdown=None).assess(make_snapshot(20_000.0, state=remembering(stop_reference=0.0))).memory.drawdown_latched
+
+
+def test_moving_coins_or_cash_is_neither_profit_nor_loss():
+    risk = manager()
+    more = make_snapshot(inventory="1.5", account=make_account(wallet="130000", deposits=Decimal(130_000)), state=remembering())
+    assessment = risk.assess(more)
+    assert assessment.nav == pytest.approx(200_000.0)
+    assert assessment.memory.flows == pytest.approx(80_000.0)
+    assert assessment.drawdown == pytest.approx(0.0)
+
+
+def test_a_short_inventory_counts_only_its_change_of_value():
+    first = manager().assess(make_snapshot(inventory="-1"))
+    assert first.nav == pytest.approx(100_000.0)
+    later = make_snapshot(110_000.0, inventory="-1", state=BotState(risk=first.memory))
+    assert manager().assess(later).nav == pytest.approx(90_000.0)
+
+
+def test_a_spot_outage_values_the_inventory_at_the_index():
+    snapshot = make_snapshot(market={"spot": None, "index_price": 101_000.0})
+    assert manager().assess(snapshot).nav == pytest.approx(201_000.0)
+
+
+@pytest.mark.parametrize(("inventory", "mark", "back"), [("1", 84_900.0, 100_000.0), ("-1", 115_100.0, 100_000.0)])
+def test_a_mark_beyond_the_stop_latches_until_price_is_back_at_the_reference(inventory, mark, back):
+    risk = manager(max_drawdown=None)
+    state = replace(remembering(), risk=replace(remembering().risk, inventory=Decimal(inventory)))
+    fired = risk.assess(make_snapshot(mark, inventory=inventory, state=state))
+    assert fired.memory.stop_latched
+    assert fired.target.floor == 1.0
+    halfway = make_snapshot((mark + back) / 2, inventory=inventory, state=replace(state, risk=fired.memory))
+    assert risk.assess(halfway).memory.stop_latched
+    released = risk.assess(make_snapshot(back, inventory=inventory, state=replace(state, risk=fired.memory)))
+    assert not released.memory.stop_latched
+    assert released.memory.stop_reference == 0.0
+
+
+def test_a_filled_stop_latches_even_if_price_is_back_already():
+    assert manager().assess(make_snapshot(100_000.0, state=remembering(), stop_filled=True)).memory.stop_latched
+
+
+def test_the_stop_does_not_latch_without_an_inventory():
+    state = replace(remembering(), risk=replace(remembering().risk, inventory=Decimal(0)))
+    risk = manager(max_position_size=1)
+    assert not risk.assess(make_snapshot(50_000.0, inventory="0", state=state, stop_filled=True)).memory.stop_latched
+
+
+def short(leverage: float) -> object:
+    """A short of 1 BTC at this effective leverage."""
+    return make_account("-1", wallet=str(round(100_000 / leverage)))
+
+
+def test_the_margin_cap_is_leverage_times_equity_over_price():
+    assessment = manager(max_position_size=5).assess(make_snapshot(inventory="3", account=make_account(wallet="150000")))
+    assert assessment.max_abs_position == pytest.approx(1.5)
+    assert assessment.memory.cap == pytest.approx(1.5)
+
+
+def test_a_position_past_the_cap_by_price_alone_is_not_cut():
+    assessment = manager().assess(make_snapshot(inventory="2", account=short(1.25)))
+    assert assessment.max_abs_position == pytest.approx(1.0)
+    assert assessment.reduce_to == math.inf
+    assert assessment.state is RiskState.NORMAL
+
+
+def test_near_liquidation_first_alerts_then_stops_growth_then_cuts():
+    """Distances of a short at leverage L: (1/L − 0.005)/1.005."""
+    risk = manager(max_position_size=5, max_effective_leverage=10)
+    alerted = risk.assess(make_snapshot(inventory="3", account=short(3.0)))
+    assert [a.key for a in alerted.alerts] == ["liquidation"]
+    assert "Top up the perpetual wallet by" in alerted.alerts[0].text
+    assert alerted.max_abs_position > 1.0
+    held = risk.assess(make_snapshot(inventory="3", account=short(4.5)))
+    assert held.max_abs_position == pytest.approx(1.0)
+    assert held.reduce_to == math.inf
+    cut = risk.assess(make_snapshot(inventory="3", account=short(7.0)))
+    assert cut.state is RiskState.MARGIN_REDUCE
+    assert cut.reduce_to == pytest.approx(14_286 / (100_000 * (1.25 * 1.005 - 1)), rel=1e-3)
+    assert cut.target.floor == 0.0
+
+
+def test_a_cut_goes_on_until_the_distance_is_comfortable_again():
+    risk = manager(max_position_size=5, max_effective_leverage=10)
+    state = remembering(margin_cut=True)
+    still = risk.assess(make_snapshot(inventory="1", account=short(5.0), state=state))
+    assert still.memory.margin_cut
+    done = risk.assess(make_snapshot(inventory="1", account=short(3.5), state=state))
+    assert not done.memory.margin_cut
+
+
+def test_in_a_wild_market_the_distances_grow_with_volatility():
+    risk = manager(max_position_size=5, max_effective_leverage=10, var_limit_pct=None)
+    wild = risk.assess(make_snapshot(inventory="3", account=short(4.5), volatility_day=0.06))
+    assert wild.state is RiskState.MARGIN_REDUCE  # 4 σ = 24 % is more than the 22 % left
+
+
+def test_a_liquidation_by_the_venue_halts():
+    assessment = manager().assess(make_snapshot(account=make_account(liquidated=True)))
+    assert assessment.state is RiskState.HALTED
+    assert "liquidated" in assessment.memory.halted
+    later = make_snapshot(state=replace(remembering(), risk=assessment.memory))
+    assert manager().assess(later).state is RiskState.HALTED
+
+
+def test_the_caps_of_the_curve_move_in_steps():
+    """A drifting equity moves the cap of the ladder by whole units, down at once and up only after two."""
+    risk = manager(max_position_size=5)
+    first = risk.assess(make_snapshot(inventory="2", account=make_account(wallet="151000"))).memory
+    assert first.cap == pytest.approx(1.5)
+    state = BotState(risk=first)
+    assert risk.assess(make_snapshot(inventory="2", account=make_account(wallet="156000"), state=state)).memory.cap == first.cap
+    assert risk.assess(make_snapshot(inventory="2", account=make_account(wallet="149000"), state=state)).memory.cap == pytest.approx(1.45)
+    assert risk.assess(make_snapshot(inventory="2", account=make_account(wallet="165000"), state=state)).memory.cap == pytest.approx(1.65)
+
+
+def test_the_memory_is_the_same_object_while_nothing_moves():
+    risk = manager()
+    first = risk.assess(make_snapshot())
+    again = risk.assess(make_snapshot(state=BotState(risk=first.memory, target=first.target)))
+    assert again.memory is first.memory
+    assert again.target is first.target
