@@ -26,7 +26,7 @@ def assumptions(record: RunRecord) -> dict[str, str]:
         "fill rule": f"{rule}: {_FILL_RULES.get(rule, 'a rule of its own').format(share=float(paper.get('queue_share', 0)))}",
         "bar path": "inside a bar the price walks open → nearer extreme → other extreme → close; new orders act from the next bar",
         "fees": f"maker {_percent(maker)}, taker {_percent(taker)} of notional",
-        "slippage": f"takers pay for the depth that they use, and {slippage:g} bp beyond the touch where depth is unknown",
+        "slippage": f"takers pay half the spread and for the depth they use; where depth is unknown, {slippage:g} bp beyond the touch",
         "funding": "settles on the position held before that bar's fills: −position · mark · rate",
         "net worth": "wallet + inventory at spot + perpetual at mark; the wallet counts in all three paths",
         "static hedge": "the run's own average position (known only afterwards), opened by a taker at the first bar, same funding",

@@ -15,7 +15,7 @@ from alpha_pulse.backtest.record import RunRecord
 from alpha_pulse.backtest.result import RunResult
 from alpha_pulse.domain.orders import Liquidity, Purpose
 
-MAX_POINTS = 2_400
+MAX_POINTS = 3_000
 MAX_MARKERS = 3_000
 MAX_GRID_STEPS = 600
 
@@ -27,7 +27,7 @@ def chart_data(record: RunRecord, result: RunResult, bars: Bars, paths: Paths) -
         "t0": int(bars.ts_ms[0]) / 1000,
         "base": result.base,
         "decimals": tick,
-        "fills": _markers(record, int(bars.ts_ms[0])),
+        "fills": markers(record, int(bars.ts_ms[0])),
         "grid": _grid(record, bars),
         "panels": {
             "price": _panel(bars, result.quote, tick, 380, {"last": ("Perpetual", bars.last)}),
@@ -105,15 +105,15 @@ def _drawdown_panel(result: RunResult, bars: Bars, paths: Paths) -> dict[str, An
     return _panel(bars, result.quote, 2, 220, {key: (labels[key], -drawdown(curve, paths.start)) for key, curve in curves.items()})
 
 
-def _markers(record: RunRecord, first_ms: int) -> list[list[Any]]:
+def markers(record: RunRecord, first_ms: int, most: int = MAX_MARKERS) -> list[list[Any]]:
     """Fills as [seconds, price, sign, kind, quantity]; of too many maker fills an even sample, of takers and stops all that fit."""
     kinds = [2 if f.purpose is Purpose.STOP else 0 if f.liquidity is Liquidity.MAKER else 1 for f in record.fills]
     rows = list(range(len(kinds)))
-    if len(rows) > MAX_MARKERS:
-        rare = [i for i in rows if kinds[i]][:MAX_MARKERS]
+    if len(rows) > most:
+        rare = [i for i in rows if kinds[i]][:most]
         makers = [i for i in rows if not kinds[i]]
-        room = MAX_MARKERS - len(rare)
-        rows = sorted(rare + [makers[i * len(makers) // room] for i in range(min(room, len(makers)))])
+        room = min(most - len(rare), len(makers))
+        rows = sorted(rare + [makers[i * len(makers) // room] for i in range(room)])
     return [
         [(f.ts_ms - first_ms) / 1000, float(f.price), f.side.sign, kinds[i], f"{f.quantity.normalize():f}"]
         for i, f in ((i, record.fills[i]) for i in rows)

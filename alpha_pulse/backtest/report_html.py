@@ -26,7 +26,7 @@ def cards_html(result: RunResult) -> str:
             _card("Worst drawdown", worst[0], f"unhedged {worst[1]}, static hedge {worst[2]}"),
             _card(f"Hedge PnL, {result.quote}", pnl, f"unhedged coins {unhedged.change}", signed=True),
             _card(
-                "The hedge earned" if (cost.value or 0) < 0 else "The hedge cost",
+                tables.cost_word(result),
                 tables.NONE if cost.value is None else tables.percent(abs(cost.value)),
                 cost.reason or "of the coin's price in 30 days, apart from the price exposure that it removed",
             ),

@@ -15,7 +15,7 @@ ATTRIBUTION_WORDS = {
     "basis": "the perpetual moving against spot",
     "funding": "received (+) or paid (−)",
     "fees": "maker and taker fees",
-    "slippage": "paid by takers beyond the quoted price",
+    "slippage": "spread and depth, paid by takers",
 }
 
 
@@ -59,7 +59,7 @@ def headline(result: RunResult) -> str:
 def market_label(result: RunResult) -> str:
     """The market's nature: ``SIMULATED MARKET (seed 7)`` or the recorded source."""
     if not result.simulated:
-        return f"Recorded market: {result.source}"
+        return f"Recorded market: {result.source.removeprefix('recorded: ')}"
     return "SIMULATED MARKET" + ("" if result.seed is None else f" (seed {result.seed})")
 
 
@@ -71,16 +71,21 @@ def verdict(result: RunResult) -> str:
         return text + f"There are no coins to protect; the grid made {money(result.hedged.pnl)} {result.quote}."
     text += (
         f"Change of net worth: {money(result.unhedged.pnl)} {result.quote} without a hedge, {money(result.hedged.pnl)} with the grid, "
-        f"{money(result.static.pnl)} with a static hedge of the same average size. "
+        f"{money(result.static.pnl)} with a static hedge of the same average size."
     )
     cost = result.trading.cost_per_coin_month
     if cost.value is not None and result.trading.cost_per_month.value is not None:
-        word = "cost" if cost.value >= 0 else "earned"
         text += (
-            f"Apart from the price exposure that it removed, the hedge {word} {money(abs(cost.value), plus=False)} {result.quote} per coin "
-            f"and month ({percent(abs(result.trading.cost_per_month.value))} of the price)."
+            f" Apart from the price exposure that it removed, {cost_word(result).lower()} {money(abs(cost.value), plus=False)} "
+            f"{result.quote} per coin and month ({percent(abs(result.trading.cost_per_month.value))} of the price)."
         )
-    return text.strip()
+    return text + (" This market is made up: it shows how the hedge works, not what it will cost." if result.simulated else "")
+
+
+def cost_word(result: RunResult) -> str:
+    """What the hedge did apart from the price exposure that it removed: it cost, or it earned."""
+    cost = result.trading.cost_per_coin_month.value
+    return "The hedge earned" if cost is not None and cost < 0 else "The hedge cost"
 
 
 def state_rows(result: RunResult) -> list[Row]:
@@ -103,6 +108,8 @@ def cost_rows(result: RunResult) -> list[Row]:
     quote, trading = result.quote, result.trading
     makers = "" if trading.maker_share.value is None else f", {percent(trading.maker_share.value, 0)} maker by value"
     fills = trading.maker_fills + trading.taker_fills
+    cost = trading.cost_per_coin_month.value
+    earned = NONE if cost is None else f"{money(-cost)} {quote}"
     stops = f", stop {trading.stop_fills}" if trading.stop_fills else ""
     return [
         Row("Fees", f"{money(-result.fees)} {quote}", f"on a turnover of {money(trading.turnover, plus=False)}"),
@@ -113,13 +120,13 @@ def cost_rows(result: RunResult) -> list[Row]:
             NONE if result.delta.tracking_rms.value is None else f"{number(result.delta.tracking_rms.value, 4)} {result.base}",
             "position from its target, rms",
         ),
-        Row("Cost of the hedge", _figure_money(trading.cost_per_coin_month, quote), "per coin and 30 days; see the text above"),
+        Row(cost_word(result), earned, "per coin and 30 days, exposure aside"),
     ]
 
 
 def path_rows(result: RunResult) -> list[PathRow]:
     """Net worth hedged, unhedged, static."""
-    labels = {"hedged": "With the grid hedge", "unhedged": "Unhedged", "static": "Static hedge"}
+    labels = {"hedged": "Grid hedge", "unhedged": "Unhedged", "static": "Static hedge"}
     return [_path_row(labels[name], path) for name, path in result.paths().items()]
 
 
@@ -198,7 +205,3 @@ def _share(figure: Figure) -> str:
 
 def _annual(figure: Figure) -> str:
     return figure.reason if figure.value is None else f"{percent(figure.value, 1, plus=True)} a year on its average size"
-
-
-def _figure_money(figure: Figure, quote: str) -> str:
-    return NONE if figure.value is None else f"{money(figure.value, plus=False)} {quote}"

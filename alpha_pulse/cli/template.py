@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 from alpha_pulse.hedging.common.problems import dotted_keys
 from alpha_pulse.hedging.common.section import key_of, text_of, unit_of
@@ -13,7 +13,7 @@ from alpha_pulse.settings import Settings
 
 _BARE: Final = re.compile(r"[A-Za-z_./][\w./+-]*(:[\w./+-]+)*")  # needs no quotes in YAML, and is not taken for a number
 _WORDS: Final = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
-_COMMENT_COLUMN: Final = 44
+_COMMENT_COLUMN: Final = 42
 _HEADER: Final = """\
 # Settings of alpha_pulse: every key with its default, what it means and its [unit].
 # Numbers may be written as numbers or as strings; fractions are fractions: 0.01 is 1 %. null switches a limit off, or says "choose for me".
@@ -32,7 +32,7 @@ def render(settings: Settings) -> str:
         if section is None:
             lines.append(_line(name, getattr(settings, name), getattr(defaults, name), keys[name], indent=""))
             continue
-        lines += ["", f"{name}:  # {(section.__doc__ or '').strip().splitlines()[0].rstrip('.')}"]
+        lines += ["", f"{name}:  # {(section.__doc__ or '').strip().splitlines()[0].rstrip('.').replace('``', '')}"]
         for field_name, info in section.model_fields.items():
             value, default = (getattr(getattr(tree, name), field_name) for tree in (settings, defaults))
             lines.append(_line(key_of(field_name, info), value, default, info, indent="  "))
@@ -42,8 +42,8 @@ def render(settings: Settings) -> str:
 def _line(key: str, value: Any, default: Any, info: Any, *, indent: str) -> str:
     setting = f"{indent}{key}: {scalar(value)}"
     changed = f" (default {scalar(default)})" if value != default else ""
-    unit = unit_of(info)
-    return f"{setting:<{_COMMENT_COLUMN}}# {text_of(info)}{changed} [{unit}]"
+    choices = " | ".join(str(choice) for choice in get_args(info.annotation)) if get_origin(info.annotation) is Literal else ""
+    return f"{setting:<{_COMMENT_COLUMN}}  # {text_of(info)}{changed} [{choices or unit_of(info)}]"
 
 
 def scalar(value: Any) -> str:

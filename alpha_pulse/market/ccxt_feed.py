@@ -74,6 +74,7 @@ class CcxtFeed:
         self._stream: Any = None  # the same for websockets: rebuilt without disturbing a poll
         self._spot: Any = None
         self._live: ByPair[LivePair] = ByPair()
+        self._rules: dict[str, Instrument] = {}  # by perpetual
         self._history: ByPair[list[MarketUpdate]] = ByPair()
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
 
@@ -98,11 +99,13 @@ class CcxtFeed:
                 )
         book = await self._ask(self._rest.fetch_order_book(pair.perpetual, _TOP_ROWS))
         price = book["bids"][0][0] if book["bids"] else 1.0
-        return instrument_of(pair, self._rest.markets[pair.perpetual], self._rest.precisionMode, price)
+        rules = instrument_of(pair, self._rest.markets[pair.perpetual], self._rest.precisionMode, price)
+        self._rules[pair.perpetual] = rules
+        return rules
 
     def instrument(self, pair: HedgePair) -> Instrument | None:
         """The exchange's trading rules, once ``connect`` or ``open`` has asked for them."""
-        return self._live.get(pair.perpetual).instrument if pair.perpetual in self._live else None
+        return self._rules.get(pair.perpetual)
 
     async def open(self, pair: HedgePair, instrument: Instrument | None = None, *, resume_after_ms: int = 0) -> None:
         """Read everything once, then keep reading in the background. The exchange's own trading rules win over ``instrument``.
@@ -133,7 +136,7 @@ class CcxtFeed:
             Fatal: the exchange refuses to go on; a person has to look.
         """
         live = self._live.get(symbol)
-        wait = self._pace.update - (self._clock.now_ms() - live.delivered_ms) / 1000.0
+        wait = self._pace.update - (self._clock.now_ms() - live.answered_ms) / 1000.0
         if wait > 0.0:
             await self._clock.sleep(min(wait, self._pace.update))
         try:
@@ -141,8 +144,7 @@ class CcxtFeed:
                 await live.changed.wait()
         except TimeoutError:
             pass  # the update says since when nothing came
-        if live.failure is not None:
-            raise live.failure
+        self._raise_failure(live)
         return live.update(self._clock.now_ms(), self._pace.stale * 1000.0)
 
     def latest(self, symbol: str) -> MarketUpdate | None:
@@ -163,6 +165,15 @@ class CcxtFeed:
         self._stream = self._rest = self._spot = None
         for exchange in exchanges:
             await exchange.close()
+
+    def _raise_failure(self, live: LivePair) -> None:
+        """A source that gave up, or fell over what nobody foresaw, must not leave its last number standing."""
+        if live.failure is not None:
+            raise live.failure
+        for task in self._tasks.get(live.pair.perpetual, ()):
+            error = task.exception() if task.done() and not task.cancelled() else None
+            if error is not None:
+                raise Fatal(f"{task.get_name()} stopped: {type(error).__name__}: {error}") from error
 
     # --- reading -----------------------------------------------------------------------------------------------------
     def _sources(self) -> list[tuple[Callable[[LivePair], Awaitable[None]], float]]:

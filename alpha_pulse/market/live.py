@@ -34,6 +34,7 @@ class LivePair:
     failure: Fatal | None = None  # a source gave up: a person has to look
     latest: MarketUpdate | None = None
     delivered_ms: int = 0
+    answered_ms: int = 0  # when an update or a problem was last given out
     bid: float = math.nan
     ask: float = math.nan
     quoted_ms: int = 0
@@ -41,6 +42,8 @@ class LivePair:
     volume: float = 0.0  # base units since the last update
     mark: float = math.nan
     index: float = math.nan
+    has_mark: bool = False  # the exchange gives mark prices; where it does, a missing one is a problem
+    has_index: bool = False
     marked_ms: int = 0
     spot: float = math.nan
     spot_ms: int = 0
@@ -78,6 +81,8 @@ class LivePair:
         """Mark, index and funding from a ccxt funding rate. When the next settlement moves on, the last rate seen has settled."""
         self.mark = number(funding.get("markPrice"))
         self.index = number(funding.get("indexPrice"))
+        self.has_mark |= not math.isnan(self.mark)
+        self.has_index |= not math.isnan(self.index)
         self.marked_ms = now_ms
         following = int(funding.get("fundingTimestamp") or 0)
         if 0 < self.next_funding_ms < following:
@@ -109,15 +114,16 @@ class LivePair:
     def update(self, now_ms: int, stale_ms: float) -> MarketUpdate | FeedProblem:
         """The market as it is now, or why nothing can be decided on it."""
         self.changed.clear()
+        self.answered_ms = now_ms
         if now_ms - self.quoted_ms > stale_ms:
             return FeedProblem(now_ms, f"no quotes for {(now_ms - self.quoted_ms) / 1000.0:.0f} s")
         if now_ms - self.marked_ms > stale_ms:
             return FeedProblem(now_ms, f"no mark price for {(now_ms - self.marked_ms) / 1000.0:.0f} s")
         close_ms = max(now_ms, self.delivered_ms + 1)
         mid = 0.5 * (self.bid + self.ask)
-        mark = mid if math.isnan(self.mark) else self.mark
+        mark = self.mark if self.has_mark else mid
         spot_out = now_ms - self.spot_ms > stale_ms
-        index = (mark if spot_out else self.spot) if math.isnan(self.index) else self.index
+        index = self.index if self.has_index else mark if spot_out else self.spot
         interval_ms = round(self.interval_h * HOUR_MS)
         update = MarketUpdate(
             self.delivered_ms or close_ms - 1, close_ms,

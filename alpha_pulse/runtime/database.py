@@ -33,7 +33,7 @@ def create_engine(url: str, *, durable: bool = True, busy_timeout_ms: int = 5000
     """
     parsed = _parse(url)
     if parsed.get_backend_name() != "sqlite":
-        return _create(parsed)
+        return _create(parsed, isolation_level="REPEATABLE READ")  # as SQLite: one moment for all reads of a transaction
     path = _sqlite_path(parsed)
     if path is None:
         engine = _create(parsed, poolclass=StaticPool)

@@ -88,7 +88,9 @@ class Settings(Tree):
     )
 
     symbol: str = Field("BTCUSDT", description="The hedge pair; BTCUSDT, BTC/USDT and BTC/USDT:USDT name the same one [name]")
-    mode: Mode = Field("paper", description="paper, recommendation or real; TRADING_MODE and --mode override [name]")
+    mode: Mode = Field(
+        "paper", description="Who places the orders: a simulated venue, a person, or this bot; TRADING_MODE and --mode override [name]"
+    )
     feed: FeedSettings = FeedSettings()
     inventory: InventorySettings = InventorySettings()
     hedge: HedgeSettings = HedgeSettings()

@@ -163,7 +163,7 @@
       legend: { markers: { width: 0, fill: (u, i) => css(COLOUR[panel.series[i - 1].key]) } },
       hooks: { setScale: [follow], setCursor: [atRest] },
     };
-    if (name === "price") Object.assign(options.hooks, { drawClear: [drawNodes], draw: [drawFills], setCursor: [atRest, tellFill] });
+    if (name === "price") Object.assign(options.hooks, { drawAxes: [drawNodes], draw: [drawFills], setCursor: [atRest, tellFill] });
     const u = new uPlot(options, [seconds(panel.t), ...columns], host);
     atRest(u);
     if (name === "price") {

@@ -39,7 +39,9 @@ class Resting:
         self.filled = instrument.lots_down(order.filled)
         self.ticks = instrument.ticks_down(request.price) if request.price is not None else 0
         self.reach = reach_price(self.sign, self.ticks, instrument.tick, beyond)
-        self.trigger = float(request.trigger_price) if request.trigger_price is not None else math.nan
+        # A sell stop is reached from above like a buy limit, and with the same tolerance, so that equal prices are equal places.
+        trigger = request.trigger_price
+        self.trigger = reach_price(-self.sign, instrument.ticks_down(trigger), instrument.tick, 0) if trigger is not None else math.nan
 
     @property
     def left(self) -> int:

@@ -39,7 +39,7 @@ def reach_price(sign: int, ticks: int, tick: float, beyond: int) -> float:
     """Last price, quote units, at which a resting limit order of ``ticks`` fills.
 
     ``beyond`` is how many ticks the market must trade past the order: 0 for the rule `touch`, 1 for `through` and `queue`. A buy
-    fills at or below the result, a sell at or above it.
+    fills at or below the result, a sell at or above it. Triggers of stops are the same thing: a sell stop is reached like a buy.
     """
     return (ticks - sign * beyond + sign * TICK_TOLERANCE) * tick
 

@@ -31,7 +31,7 @@ class Tariff:
         depth = update.ask_depth if sign > 0 else update.bid_depth
         half_spread, limit = 0.5 * (update.ask - update.bid), limit_ticks * self.instrument.tick
         most = kernel.takeable(sign, price, half_spread, limit, depth, self.slippage_bps)
-        return lots if math.isinf(most) else min(lots, int(most / self.instrument.lot))
+        return lots if math.isinf(most) else min(lots, int(most / self.instrument.lot + kernel.TICK_TOLERANCE))
 
     def reference(self, price: float) -> Decimal:
         """A point of the path as an exact price, to a thousandth of a tick."""

@@ -74,7 +74,7 @@ class Decider:
         assessment = self.risk.assess(snapshot)
         regime = held_regime(state, snapshot.market.indicators, config.grid)
         released = state.risk.stop_latched and not assessment.memory.stop_latched
-        curve = next_curve(config.hedge, config.grid, snapshot, assessment, regime, released=released)
+        curve = next_curve(config, snapshot, assessment, regime, released=released)
         reference = next_reference(assessment.memory.stop_reference, curve, latched=assessment.memory.stop_latched)
         if reference != assessment.memory.stop_reference:
             assessment = replace(assessment, memory=replace(assessment.memory, stop_reference=reference))

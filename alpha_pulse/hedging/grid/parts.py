@@ -57,6 +57,7 @@ def risk_manager_for(config: BotConfig) -> HedgeRiskManager:
         sizer=sizer_for(hedge),
         min_ratio=hedge.min_ratio,
         max_ratio=hedge.max_ratio,
+        amplitude=hedge.amplitude,
         unit=step_unit(hedge.amplitude, hedge.amplitude_adverse, config.grid.num_levels),
         funding_tilt=hedge.funding_tilt,
         funding_tilt_full=hedge.funding_tilt_full,

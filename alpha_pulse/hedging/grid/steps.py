@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from alpha_pulse.domain.instrument import Instrument
 from alpha_pulse.hedging.common.types import Assessment, BotState, CurveParameters, Indicators, MarketState, Snapshot
-from alpha_pulse.hedging.grid.config import GridSettings, HedgeSettings
+from alpha_pulse.hedging.grid.config import BotConfig, GridSettings
 from alpha_pulse.hedging.grid.curve import node_price
 
-_HIGH_VOLUME, _HIGH_VOLUME_LEFT = 1.5, 1.2  # volume over its average: entered and left at these
+_HIGH_VOLUME, _HIGH_VOLUME_LEFT = 2.0, 1.4  # volume over its average: entered and left at these
 _WIDEST = 0.45  # spacing never passes this, whatever the volatility
 
 
@@ -94,11 +94,9 @@ def snapped_nodes(settings: GridSettings, anchor: float, spacing: float, levels:
     return tuple(moved)
 
 
-def next_curve(
-    hedge: HedgeSettings, grid: GridSettings, snapshot: Snapshot, assessment: Assessment, regime: Regime, *, released: bool
-) -> CurveParameters:
+def next_curve(config: BotConfig, snapshot: Snapshot, assessment: Assessment, regime: Regime, *, released: bool) -> CurveParameters:
     """The curve after this tick; the previous object while nothing moved."""
-    state, previous = snapshot.state, snapshot.state.curve
+    hedge, grid, state, previous = config.hedge, config.grid, snapshot.state, snapshot.state.curve
     target, cap = assessment.target, assessment.memory.cap
     anchor = anchor_for(grid, snapshot.market, previous, released)
     inventory = float(snapshot.inventory)
@@ -136,6 +134,6 @@ def next_curve(
         amplitude_adverse=hedge.amplitude_adverse,
         inventory=inventory,
         max_abs_position=cap,
-        neutral_size=cap if inventory == 0.0 else 0.0,
+        neutral_size=float(config.risk.max_position_size or 0) if inventory == 0.0 else 0.0,
         snapped=snapped,
     )

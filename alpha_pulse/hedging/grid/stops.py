@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alpha_pulse.domain.instrument import exact
 from alpha_pulse.domain.orders import OrderType, Purpose, Side, TimeInForce
 from alpha_pulse.hedging.common.types import Alert, CurveParameters, DesiredOrder, Snapshot
+from alpha_pulse.hedging.grid.curve import ticks_at_or_above, ticks_at_or_below
 from alpha_pulse.hedging.risk.config import RiskSettings
 from alpha_pulse.hedging.risk.stop import stop_size
 
@@ -66,8 +66,8 @@ def desired_stop(
 
 def _order(snapshot: Snapshot, side: Side, lots: int, trigger: float, reason: str, *, reduce_only: bool = False) -> DesiredOrder:
     """A stop that triggers no later than asked: a sell's trigger is rounded up, a buy's down."""
-    instrument, price = snapshot.instrument, exact(trigger)
-    ticks = instrument.ticks_up(price) if side is Side.SELL else instrument.ticks_down(price)
+    instrument = snapshot.instrument
+    ticks = ticks_at_or_above(trigger, instrument.tick) if side is Side.SELL else ticks_at_or_below(trigger, instrument.tick)
     return DesiredOrder(
         side=side,
         type=OrderType.STOP_MARKET,

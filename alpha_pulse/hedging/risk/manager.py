@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from alpha_pulse.hedging.common.approved import ApprovedPlan
-from alpha_pulse.hedging.common.types import Alert, Assessment, Plan, RiskMemory, RiskState, Snapshot
+from alpha_pulse.hedging.common.types import Alert, Assessment, HedgeTarget, Plan, RiskMemory, RiskState, Snapshot
 from alpha_pulse.hedging.risk.check import check_plan
 from alpha_pulse.hedging.risk.config import RiskSettings
 from alpha_pulse.hedging.risk.margin import liquidation_distance, size_at_distance, top_up_for_distance
@@ -68,13 +68,14 @@ class HedgeRiskManager:
         var, raw_floor = self._value_at_risk(view, sigma)
         memory = self._soft_floor(memory, raw_floor, snapshot.market.now_ms)
         liquidation = liquidation_distance(view.wallet, view.position, view.entry, snapshot.instrument, view.mark)
-        memory, cap, reduce_to = self._margin(snapshot, view, memory, liquidation, sigma)
         latches = tuple(
             name for name, on in (("stop fired", memory.stop_latched), ("drawdown limit reached", memory.drawdown_latched)) if on
         )
+        target = hedge_target(self.policy, snapshot, memory.soft_floor, latches, raw_floor)
+        memory, cap, reduce_to = self._margin(snapshot, view, memory, target, liquidation, sigma)
         memory = self._posture(snapshot, memory, latches)
         return Assessment(
-            target=hedge_target(self.policy, snapshot, memory.soft_floor, latches, raw_floor),
+            target=target,
             memory=memory,
             max_abs_position=cap,
             reduce_to=reduce_to,
@@ -132,7 +133,7 @@ class HedgeRiskManager:
         return replace(memory, soft_floor=floor, floor_since_ms=now_ms)
 
     def _margin(
-        self, snapshot: Snapshot, view: Wallets, memory: RiskMemory, liquidation: float, sigma: float
+        self, snapshot: Snapshot, view: Wallets, memory: RiskMemory, target: HedgeTarget, liquidation: float, sigma: float
     ) -> tuple[RiskMemory, float, float]:
         """The hard cap of this snapshot, the curve's cap in steps, and a cut when liquidation is too near."""
         held = abs(view.position)
@@ -147,16 +148,21 @@ class HedgeRiskManager:
         reduce_to = size_at_distance(view.equity, no_increase, snapshot.instrument, view.mark) if cutting else math.inf
         if liquidation <= no_increase:
             hard = min(hard, held)
-        cap = self._curve_cap(memory.cap, min(hard, reduce_to), held, most, abs(view.inventory) or most)
+        bound = min(hard, reduce_to)
+        cap = most if bound >= self._most_wanted(view, target) else self._curve_cap(memory.cap, bound, held, abs(view.inventory) or most)
         return (memory if cap == memory.cap else replace(memory, cap=cap)), hard, reduce_to
 
-    def _curve_cap(self, previous: float, hard: float, held: float, most: float, scale: float) -> float:
+    def _most_wanted(self, view: Wallets, target: HedgeTarget) -> float:
+        """The largest position that the curve can ask for, base units."""
+        if view.inventory == 0.0:
+            return self._max_position * min(1.0, self.policy.amplitude)
+        return abs(view.inventory) * max(target.floor, min(target.max_ratio, target.ratio + self.policy.amplitude))
+
+    def _curve_cap(self, previous: float, bound: float, held: float, scale: float) -> float:
         """The cap as the ladder sees it: quantised, so that a drifting equity does not move orders on every tick."""
-        if hard >= most:
-            return most
         unit = self.policy.unit * scale
-        stepped = max(math.floor(hard / unit + 1e-9) * unit, min(held, hard))
-        return previous if hard >= previous > stepped - 2.0 * unit and previous != most else stepped
+        stepped = max(math.floor(bound / unit + 1e-9) * unit, min(held, bound))
+        return previous if bound >= previous > stepped - 2.0 * unit else stepped
 
     @staticmethod
     def _posture(snapshot: Snapshot, memory: RiskMemory, latches: tuple[str, ...]) -> RiskMemory:

@@ -43,6 +43,7 @@ class TargetPolicy:
     sizer: Sizer
     min_ratio: float | None
     max_ratio: float
+    amplitude: float  # what the grid may add to the ratio
     unit: float  # ratio and floor move in these steps
     funding_tilt: float
     funding_tilt_full: float  # annual rate at which the tilt is full

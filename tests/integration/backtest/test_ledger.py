@@ -7,12 +7,12 @@ import json
 from decimal import Decimal
 
 import pytest
-from ledger import Candle, impossible_maker_fills, moment_ms, read, walk
 
 from alpha_pulse.backtest.result import summarise
 from alpha_pulse.backtest.writers import write_run
 from alpha_pulse.domain.orders import Side
 from alpha_pulse.testing.records import START_MS, RecordBuilder, wandering_record
+from tests.integration.backtest.ledger import Candle, impossible_maker_fills, moment_ms, read, walk
 
 MINUTE = 60_000
 
@@ -31,7 +31,7 @@ def doctor(path, row, **cells):
         writer.writerows(rows)
 
 
-@pytest.mark.parametrize(("seed", "inventory"), [(1, "1"), (2, "0.37"), (5, "-2")])
+@pytest.mark.parametrize(("seed", "inventory"), [(13, "1"), (4, "0.37"), (5, "-2")])
 def test_fills_and_funding_alone_reproduce_the_result_to_the_cent(tmp_path, seed, inventory):
     record = wandering_record(days=9, seed=seed, inventory=inventory)
     body = write(record, tmp_path)

@@ -233,15 +233,16 @@ def test_markers_tell_makers_takers_and_stops_apart():
     assert data_of(built.record)["fills"] == [[0, 100, -1, 0, "0.5"], [0, 100, 1, 1, "0.1"], [0, 99, -1, 2, "0.1"]]
 
 
-def test_of_too_many_fills_takers_and_stops_are_all_kept(monkeypatch):
-    monkeypatch.setattr(charts, "MAX_MARKERS", 10)
+def test_of_too_many_fills_takers_and_stops_are_all_kept():
     built = RecordBuilder()
     for i in range(40):
         built.fill(Side.SELL if i % 2 else Side.BUY, "0.1", "100", taker=i in {7, 31})
         built.bar(100.0)
-    kinds = [marker[3] for marker in data_of(built.record)["fills"]]
-    assert len(kinds) == 10
-    assert sum(kinds) == 2
+    shown = charts.markers(built.record, 0, most=10)
+    assert len(shown) == 10
+    assert sum(kind for _, _, _, kind, _ in shown) == 2
+    assert shown == sorted(shown, key=lambda marker: marker[0])
+    assert len(charts.markers(built.record, 0, most=1)) == 1
 
 
 def test_the_grid_is_kept_as_steps_and_not_per_bar():

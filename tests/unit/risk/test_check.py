@@ -15,7 +15,9 @@ from alpha_pulse.hedging.risk.check import NOTHING, check_plan
 from alpha_pulse.testing.snapshots import SYMBOL, make_account, make_snapshot, resting
 
 
-def request(side: Side, quantity: str, price: str | None = None, purpose: Purpose = Purpose.GRID, name: str = "", **changes: object) -> OrderRequest:
+def request(
+    side: Side, quantity: str, price: str | None = None, purpose: Purpose = Purpose.GRID, name: str = "", **changes: object
+) -> OrderRequest:
     default = "100100" if side is Side.SELL else "99900"
     order = OrderRequest(
         name or f"{purpose}{side}{quantity}{price}",

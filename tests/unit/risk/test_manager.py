@@ -168,14 +168,26 @@ def test_a_liquidation_by_the_venue_halts():
 
 
 def test_the_caps_of_the_curve_move_in_steps():
-    """A drifting equity moves the cap of the ladder by whole units, down at once and up only after two."""
+    """A drifting equity moves the cap of the ladder by whole units of 0.025·|S|, down at once and up only after two."""
     risk = manager(max_position_size=5)
-    first = risk.assess(make_snapshot(inventory="2", account=make_account(wallet="151000"))).memory
+
+    def cap(wallet: str, memory: RiskMemory | None = None) -> float:
+        state = BotState() if memory is None else BotState(risk=memory)
+        return risk.assess(make_snapshot(inventory="3", account=make_account(wallet=wallet), state=state)).memory.cap
+
+    first = risk.assess(make_snapshot(inventory="3", account=make_account(wallet="151000"))).memory
     assert first.cap == pytest.approx(1.5)
-    state = BotState(risk=first)
-    assert risk.assess(make_snapshot(inventory="2", account=make_account(wallet="156000"), state=state)).memory.cap == first.cap
-    assert risk.assess(make_snapshot(inventory="2", account=make_account(wallet="149000"), state=state)).memory.cap == pytest.approx(1.45)
-    assert risk.assess(make_snapshot(inventory="2", account=make_account(wallet="165000"), state=state)).memory.cap == pytest.approx(1.65)
+    assert cap("156000", first) == first.cap
+    assert cap("149000", first) == pytest.approx(1.425)
+    assert cap("165000", first) == pytest.approx(1.65)
+
+
+def test_a_cap_that_the_curve_cannot_reach_moves_nothing():
+    """The most that this curve asks for is 0.75: equity that drifts above that is no matter of the ladder."""
+    risk = manager()
+    first = risk.assess(make_snapshot()).memory
+    later = risk.assess(make_snapshot(101_000.0, account=make_account("-0.5"), state=BotState(risk=first))).memory
+    assert later.cap == first.cap == 1.0
 
 
 def test_the_memory_is_the_same_object_while_nothing_moves():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from alpha_pulse.hedging.common.types import BotState
@@ -17,6 +19,7 @@ def policy(**changes: object) -> TargetPolicy:
         "sizer": ConstantSizer(0.5),
         "min_ratio": None,
         "max_ratio": 1.0,
+        "amplitude": 0.25,
         "unit": 0.025,
         "funding_tilt": 0.05,
         "funding_tilt_full": 0.30,
@@ -87,7 +90,7 @@ def test_the_contributions_tell_the_whole_way_in_order():
     target = hedge_target(policy(), with_funding(0.01), 0.1, (), 0.08)
     assert [c.name for c in target.contributions] == ["sizer", "funding tilt", "bounds", "hysteresis", "VaR floor", "latches"]
     steps = target.contributions[:4]
-    assert all(a.after == b.before for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a.after == b.before for a, b in itertools.pairwise(steps))
     assert "a year" in steps[1].reason
 
 
