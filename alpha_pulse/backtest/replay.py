@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -108,9 +107,10 @@ async def _recorder(bot: GridHedgeBot, settings: Settings) -> Recorder | None:
 
 
 async def _finish(bot: GridHedgeBot, record: RunRecord) -> None:
-    """Collect the bookings and leave orders as they are: the run ends, the market does not."""
-    record.fills.extend(await bot.broker.fills(bot.symbol))
-    record.funding.extend(await bot.broker.funding(bot.symbol))
-    if not math.isfinite(record.wallet[-1]):
-        raise ConfigError("the run ended without a wallet.", field="replay")
+    """Collect the bookings and leave orders as they are: the run ends, the market does not. What was booked on a last bar that
+    the bot could not act upon lies after the record's last row, and is left out.
+    """
+    last = record.ts_ms[-1]
+    record.fills.extend(fill for fill in await bot.broker.fills(bot.symbol) if fill.ts_ms <= last)
+    record.funding.extend(payment for payment in await bot.broker.funding(bot.symbol) if payment.ts_ms <= last)
     await bot.stop(cancel=False)

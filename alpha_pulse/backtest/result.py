@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from alpha_pulse.backtest.assumptions import assumptions, seed, taker_fee
@@ -236,8 +235,6 @@ def _plain(value: Any, path: str, unavailable: dict[str, str]) -> Any:
     if isinstance(value, float):
         finite = _finite(value)
         return None if finite is None else round(finite, DECIMALS) + 0.0
-    if isinstance(value, Decimal):
-        return str(value)
     if isinstance(value, Mapping):
         return {str(k): _plain(v, f"{path}.{k}" if path else str(k), unavailable) for k, v in value.items()}
     if isinstance(value, list | tuple):

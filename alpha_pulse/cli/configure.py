@@ -54,7 +54,10 @@ def init(
     }
     settings = _chosen(flags)
     if sys.stdin.isatty():
-        settings = _asked(flags, settings)
+        try:
+            settings = _asked(flags, settings)
+        except typer.Abort:  # Ctrl-C or Ctrl-D at a question
+            raise typer.Exit(130) from None
 
     from alpha_pulse.cli.template import render  # noqa: PLC0415 - pulls pydantic in, which --help does without
 

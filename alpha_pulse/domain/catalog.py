@@ -73,7 +73,7 @@ def _pair(base: str, quote: str) -> HedgePair:
 
 
 def _refusal(name: str, problem: str, fix: str) -> ConfigError:
-    return ConfigError(problem, field="symbol", value=name, fix=fix)
+    return ConfigError(f"{problem}.", field="symbol", value=name, fix=fix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _listing(pair: HedgePair) -> _Listing:
     contract = pair.perpetual.partition("/")[0]
     if contract not in _LISTINGS:
         raise ConfigError(
-            f"no built-in trading rules; they exist for {', '.join(_LISTINGS)}",
+            f"no built-in trading rules; they exist for {', '.join(_LISTINGS)}.",
             field="symbol",
             value=pair.name,
             fix="use one of these coins, or let the exchange supply the rules (feed.source: ccxt)",

@@ -66,7 +66,7 @@ class VenueFeed:
 
         A ``FeedProblem`` is handed on unmatched. When the journal fails, ``Transient`` is raised and the same update comes again.
         """
-        seat = self._seats[symbol]
+        seat = self._seats.get(symbol) or self._broker._seat(symbol)  # noqa: SLF001 - as above
         update = seat.unsaved or await self._next(symbol)
         if not isinstance(update, MarketUpdate):
             return update
@@ -194,11 +194,14 @@ class FeedBroker(ABC):
         await self._save()
 
     # --- pairs ------------------------------------------------------------------------------------------------------
-    def _desk(self, symbol: str) -> Desk:
+    def _seat(self, symbol: str) -> _Seat:
         seat = self._seats.get(symbol)
         if seat is None:
             raise ConfigError("the pair is not open at this broker", field="symbol", value=symbol, fix="call open_pair first")
-        return seat.desk
+        return seat
+
+    def _desk(self, symbol: str) -> Desk:
+        return self._seat(symbol).desk
 
     async def _open_seat(self, pair: HedgePair, inventory: Decimal) -> _Seat:
         if inventory == 0 and self.settings.quote_balance is None:

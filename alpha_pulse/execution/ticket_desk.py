@@ -16,7 +16,7 @@ from alpha_pulse.domain.orders import Liquidity, Order, OrderRequest, Side
 from alpha_pulse.domain.position import Account, Position
 from alpha_pulse.errors import Rejected
 from alpha_pulse.execution.config import TicketSettings
-from alpha_pulse.execution.matching.admission import check_form, check_market
+from alpha_pulse.execution.matching.admission import ABSURD, check_form, check_market
 from alpha_pulse.execution.matching.codec import ledger_state, restore_ledger
 from alpha_pulse.execution.matching.ledger import Ledger, Wallet
 from alpha_pulse.execution.matching.trades import Trades
@@ -38,7 +38,9 @@ class TicketDesk:
     margin is checked and nothing is liquidated: the person's venue does that.
     """
 
-    def __init__(self, instrument: Instrument, wallet: Wallet, settings: TicketSettings, slippage_bps: float, clock: Clock) -> None:
+    def __init__(
+        self, instrument: Instrument, wallet: Wallet, settings: TicketSettings, slippage_bps: float, clock: Clock, kept: int = KEPT
+    ) -> None:
         self.instrument = instrument
         self.ledger = Ledger(wallet, instrument.lot_size)
         self.trades = Trades(instrument, self.ledger)
@@ -51,10 +53,14 @@ class TicketDesk:
         self._settings = settings
         self._slippage_bps = slippage_bps
         self._clock = clock
+        self._kept = kept
         self._count = 0
         self._cooling: dict[str, int] = {}  # order slot -> not before, ms
         self._pending: dict[str, None] = {}  # ids that are live or not scored yet, oldest first
         self._orders: tuple[Order, ...] | None = ()
+        self._changes = 0
+        self._state: dict[str, Any] = {}
+        self._state_at = -1
         self._account: Account | None = None
         self._account_at = -1  # version of the wallet that it shows
 
@@ -114,6 +120,7 @@ class TicketDesk:
         """Book funding, expire what is due, note what would have filled, score what is over."""
         self.update = update
         changed = self.trades.settle(update)
+        self._changes += changed
         now_ms = self._clock.now_ms()
         for key in list(self._pending):
             ticket = self.tickets[key]
@@ -130,23 +137,25 @@ class TicketDesk:
         if not ticket.would_have_filled and would_fill(ticket, update, self.instrument.tick):
             ticket = replace(ticket, would_have_filled=True)
             self.tickets[ticket.id] = ticket
+            self._changes += 1
         if ticket.status is TicketStatus.OPEN and now_ms >= ticket.expires_ms:
             self._end(ticket, TicketStatus.EXPIRED)
         return self.tickets[ticket.id] is not before
 
     def state(self) -> dict[str, Any]:
         """Tickets, books and undelivered events as JSON values."""
-        closed = [key for key in self.tickets if key not in self._pending][-KEPT_ON_DISK:]
-        kept = set(closed) | set(self._pending)
-        return {
-            "ledger": ledger_state(self.ledger),
-            "tickets": [encode(ticket) for key, ticket in self.tickets.items() if key in kept],
-            "pending": list(self._pending),
-            "count": self._count,
-            "cooling": dict(self._cooling),
-            "events": [encode(event) for event in self.events],
-            "update": encode(self.update),
-        }
+        if self._state_at != self._changes:
+            self._state_at = self._changes
+            closed = [key for key in self.tickets if key not in self._pending][-KEPT_ON_DISK:]
+            kept = set(closed) | set(self._pending)
+            self._state = {
+                "ledger": ledger_state(self.ledger),
+                "tickets": [encode(ticket) for key, ticket in self.tickets.items() if key in kept],
+                "pending": list(self._pending),
+                "count": self._count,
+                "cooling": dict(self._cooling),
+            }
+        return {**self._state, "events": [encode(event) for event in self.events], "update": encode(self.update)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a ``state``."""
@@ -158,6 +167,7 @@ class TicketDesk:
         self.events.extend(decode(Event, data) for data in state["events"])
         self.update = decode(MarketUpdate, state["update"]) if state["update"] is not None else None
         self._orders = self._account = None
+        self._changes += 1
 
     # --- verdicts ---------------------------------------------------------------------------------------------------
     def verdict(self, name: str, ticket_id: str, price: Decimal | None = None, quantity: Decimal | None = None) -> None:
@@ -197,8 +207,9 @@ class TicketDesk:
         instrument = self.instrument
         price = price if price is not None else ticket.price or ticket.trigger or ticket.reference_price
         quantity = quantity if quantity is not None else ticket.quantity - ticket.filled
-        lots = instrument.lots_down(quantity)
-        if not price.is_finite() or price <= 0 or lots <= 0 or instrument.quantity(lots) != quantity:
+        sane = all(number.is_finite() and 0 < number < ABSURD for number in (price, quantity))
+        lots = instrument.lots_down(quantity) if sane else 0
+        if not lots or instrument.quantity(lots) != quantity:
             raise Rejected(f"a fill of {quantity} at {price} cannot be booked: the lot size is {instrument.lot_size}")
         maker = ticket.liquidity is Liquidity.MAKER
         reference = price if maker else ticket.reference_price
@@ -221,7 +232,8 @@ class TicketDesk:
         """Keep a ticket, tell of it, and forget the oldest closed one when there are too many."""
         self.tickets[ticket.id] = ticket
         self._orders = None
-        if len(self.tickets) > KEPT:
+        self._changes += 1
+        if len(self.tickets) > self._kept:
             oldest = next((key for key in self.tickets if key not in self._pending), None)
             if oldest is not None:
                 del self.tickets[oldest]

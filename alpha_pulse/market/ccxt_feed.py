@@ -95,7 +95,7 @@ class CcxtFeed:
         for exchange, symbol in ((self._rest, pair.perpetual), (self._spot, pair.spot)):
             if symbol not in exchange.markets:
                 raise ConfigError(
-                    f"{exchange.id} does not list {symbol}", field="symbol", value=pair.name, fix="choose a pair that it lists"
+                    f"{exchange.id} does not list {symbol}.", field="symbol", value=pair.name, fix="choose a pair that it lists"
                 )
         book = await self._ask(self._rest.fetch_order_book(pair.perpetual, _TOP_ROWS))
         price = book["bids"][0][0] if book["bids"] else 1.0

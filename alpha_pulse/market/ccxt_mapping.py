@@ -70,7 +70,7 @@ def make_exchange(
     if exchange_id not in plain.exchanges:
         near = difflib.get_close_matches(exchange_id, plain.exchanges, 1)
         fix = f"did you mean {near[0]}?" if near else "see https://docs.ccxt.com for the names"
-        raise ConfigError("ccxt knows no such exchange", field="exchange.id", value=exchange_id, fix=fix)
+        raise ConfigError("ccxt knows no such exchange.", field="exchange.id", value=exchange_id, fix=fix)
     kind = getattr(pro if exchange_id in pro.exchanges else plain, exchange_id)
     exchange = kind(
         {"enableRateLimit": True, "newUpdates": True, "options": {"fetchCurrencies": False, "fetchMargins": False, **(options or {})}}
@@ -135,9 +135,9 @@ def instrument_of(pair: HedgePair, market: Mapping[str, Any], precision_mode: in
 
 def _refuse_wrong_contract(pair: HedgePair, market: Mapping[str, Any]) -> None:
     for wrong, problem in (
-        (market.get("inverse"), "is an inverse (coin-margined) contract, which is not supported"),
-        (not market.get("swap"), "is no perpetual"),
-        (market.get("active") is False, "is not trading (halted or delisted)"),
+        (market.get("inverse"), "is an inverse (coin-margined) contract, which is not supported."),
+        (not market.get("swap"), "is no perpetual."),
+        (market.get("active") is False, "is not trading (halted or delisted)."),
     ):
         if wrong:
             raise ConfigError(

@@ -101,13 +101,13 @@ def iso(ms: int) -> str:
 def _read(path: Path, wanted: Sequence[str], optional: Sequence[str]) -> Floats:
     """The wanted columns as rows of one array; an optional one that is missing is all zeros."""
     if not path.is_file():
-        raise ConfigError("there is no such file", field="feed", value=str(path), fix="give the path of a CSV or Parquet file")
+        raise ConfigError("there is no such file.", field="feed", value=str(path), fix="give the path of a CSV or Parquet file")
     try:
         table = _read_parquet(path, wanted, optional) if path.suffix.lower() in _PARQUET else _read_csv(path, wanted, optional)
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}", field="feed", value=str(path)) from error
+        raise ConfigError(f"cannot be read: {error.strerror or error}.", field="feed", value=str(path)) from error
     if table.shape[1] < 2:  # noqa: PLR2004 - one row has no step
-        raise DataError("has fewer than two rows", path=str(path), fix="give a longer recording")
+        raise DataError("has fewer than two rows.", path=str(path), fix="give a longer recording")
     return table
 
 
@@ -120,7 +120,7 @@ def _columns(path: Path, header: Iterable[str], wanted: Sequence[str], optional:
         if place < 0 and column not in optional:
             found = ", ".join(names)[:80] or "nothing"
             raise DataError(
-                f"has no column {column!r}; found: {found}",
+                f"has no column {column!r}; found: {found}.",
                 path=str(path),
                 fix=f"its first line must be a header with {', '.join(name for name in wanted if name not in optional)}",
             )
@@ -144,11 +144,11 @@ def _read_csv(path: Path, wanted: Sequence[str], optional: Sequence[str]) -> Flo
                 cells.append(_moment(cell[when]))
                 cells.extend([float(cell[place]) for place in rest])
     except UnicodeDecodeError as error:
-        raise DataError("is not text", path=str(path), fix="give a CSV file in UTF-8, or a Parquet file named .parquet") from error
+        raise DataError("is not text.", path=str(path), fix="give a CSV file in UTF-8, or a Parquet file named .parquet") from error
     except IndexError as error:
-        raise DataError("has too few columns", path=str(path), row=row) from error
+        raise DataError("has too few columns.", path=str(path), row=row) from error
     except (ValueError, csv.Error) as error:
-        raise DataError(f"cannot be read: {error}", path=str(path), row=row) from error
+        raise DataError(f"cannot be read: {error}.", path=str(path), row=row) from error
     table = np.frombuffer(cells, np.float64).reshape(-1, 1 + len(rest)).T if cells else np.empty((1 + len(rest), 0))
     return _in_order(table, places)
 
@@ -177,7 +177,7 @@ def _read_parquet(path: Path, wanted: Sequence[str], optional: Sequence[str]) ->
         parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise ConfigError(
-            "Parquet files need pyarrow", field="feed", value=str(path), fix='pip install "alpha-pulse[backtest]", or give a CSV file'
+            "Parquet files need pyarrow.", field="feed", value=str(path), fix='pip install "alpha-pulse[backtest]", or give a CSV file'
         ) from error
     try:
         file = parquet.ParquetFile(path)
@@ -188,18 +188,18 @@ def _read_parquet(path: Path, wanted: Sequence[str], optional: Sequence[str]) ->
             if place >= 0:
                 table[i] = _parquet_column(arrow, path, file.read(columns=[names[place]]).column(0))
     except arrow.ArrowException as error:
-        raise DataError(f"is no Parquet file that can be read: {error}", path=str(path)) from error
+        raise DataError(f"is no Parquet file that can be read: {error}.", path=str(path)) from error
     return table
 
 
 def _parquet_column(arrow: Any, path: Path, column: Any) -> Floats:
     if column.null_count:
         row = column.is_null().to_pylist().index(True) + 1
-        raise DataError("a value is missing", path=str(path), row=row)
+        raise DataError("a value is missing.", path=str(path), row=row)
     if arrow.types.is_timestamp(column.type):
         column = column.cast(arrow.timestamp("ms"), safe=False).cast(arrow.int64())
     elif arrow.types.is_date(column.type) or arrow.types.is_string(column.type):
-        raise DataError("its time stamps are neither numbers nor timestamps", path=str(path), fix="store milliseconds since the epoch")
+        raise DataError("its time stamps are neither numbers nor timestamps.", path=str(path), fix="store milliseconds since the epoch")
     values: Floats = column.to_numpy().astype(np.float64)
     return values
 
@@ -208,7 +208,7 @@ def _parquet_column(arrow: Any, path: Path, column: Any) -> Floats:
 def _refuse_first(path: Path, bad: NDArray[np.bool_], problem: str, *, offset: int = 1) -> None:
     """Raise for the first bad row, if there is one."""
     if bad.any():
-        raise DataError(problem, path=str(path), row=int(np.argmax(bad)) + offset)
+        raise DataError(f"{problem}.", path=str(path), row=int(np.argmax(bad)) + offset)
 
 
 def _stamps(path: Path, raw: Floats) -> Stamps:
@@ -225,18 +225,19 @@ def _check_grid(path: Path, stamps: Stamps) -> int:
     """The file's step: its usual distance between rows. Every row must be a whole number of steps after the first."""
     distances = np.diff(stamps)
     _refuse_first(path, distances <= 0, "its time stamp is not after the row's before", offset=2)
-    step = int(np.median(distances))
-    if step < MINUTE_MS or HOUR_MS % step:
+    usual, often = np.unique(distances, return_counts=True)
+    step = int(usual[np.argmax(often)])  # of equally frequent ones the smallest
+    if step == 0 or step % MINUTE_MS or HOUR_MS % step:
         _refuse_step(path, step)
     _refuse_first(path, stamps % step != stamps[0] % step, f"its time stamp is off the file's grid of {step // MINUTE_MS} minutes")
     if stamps[0] % MINUTE_MS:
-        raise DataError("its time stamp is not on a whole minute", path=str(path), row=1)
+        raise DataError("its time stamp is not on a whole minute.", path=str(path), row=1)
     return step
 
 
 def _refuse_step(path: Path, step: int) -> NoReturn:
     raise DataError(
-        f"its rows are {step / MINUTE_MS:g} minutes apart",
+        f"its rows are {step / MINUTE_MS:g} minutes apart.",
         path=str(path),
         fix="give candles of 1, 5, 15, 30 or 60 minutes",
     )

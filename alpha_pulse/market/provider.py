@@ -148,7 +148,7 @@ class FeedDataProvider:
         """
         state = await self.advance(symbol)
         if state is None:
-            raise ConfigError("the market data has ended", field="symbol", value=symbol, fix="give more data, or a longer feed.days")
+            raise ConfigError("the market data has ended.", field="symbol", value=symbol, fix="give more data, or a longer feed.days")
         if isinstance(state, FeedProblem):
             raise Transient(f"no price of {symbol}: {state.reason}")
         return state.last
@@ -199,11 +199,13 @@ class FeedDataProvider:
         track = self._tracks.get(perpetual)
         if track is None:
             track = _Track(perpetual, self._anchor_ema_hours)
-            last = 0
+            last: MarketUpdate | None = None
             for update in self._feed.history(perpetual):
-                track.absorb(update)
-                last = update[1]
-            if last and self._advance_to is not None:
-                self._advance_to(last)
+                if not track.absorb(update):
+                    last = update
+            if last is not None:
+                if self._advance_to is not None:
+                    self._advance_to(last[1])
+                track.view(last)  # the update that came last before a restart may not have been acted upon
         self._tracks[symbol] = self._tracks[perpetual] = track
         return track

@@ -91,7 +91,7 @@ class RecordedFeed:
             DataError: a file cannot be trusted, or the files do not belong together.
         """
         if self._pair is not None and self._pair != pair:
-            problem = f"these files hold {self._pair.name}"
+            problem = f"these files hold {self._pair.name}."
             raise ConfigError(problem, field="symbol", value=pair.name, fix="make one recorded feed for each pair")
         rows = self._load(pair, instrument)
         first = int(np.searchsorted(rows.open_ms, max(self._start_ms or 0, resume_after_ms - rows.step_ms + 1)))
@@ -132,7 +132,7 @@ class RecordedFeed:
                 _check_step(perp, other)
         if perp.columns[2].min() < instrument.tick:
             row = int(np.argmin(perp.columns[2])) + 1
-            raise DataError(f"its price is under one tick of {pair.perpetual} ({instrument.tick_size})", path=perp.path, row=row)
+            raise DataError(f"its price is under one tick of {pair.perpetual} ({instrument.tick_size}).", path=perp.path, row=row)
         aligned_spot = _align(perp, spot)
         aligned_spot[:4] *= pair.multiplier
         aligned_spot[4] /= pair.multiplier
@@ -166,7 +166,7 @@ class RecordedFeed:
 def _check_step(perp: Candles, other: Candles) -> None:
     if other.step_ms != perp.step_ms:
         theirs, ours = other.step_ms // MINUTE_MS, perp.step_ms // MINUTE_MS
-        raise DataError(f"its candles are {theirs} min, the perpetual's {ours} min", path=other.path, fix=f"give candles of {ours} minutes")
+        raise DataError(f"its candles are {theirs} min, the perpetual's {ours} min.", path=other.path, fix=f"give candles of {ours} min")
 
 
 def _align(perp: Candles, other: Candles) -> Floats:
@@ -185,10 +185,12 @@ def _or_else(columns: Floats, fallback: Floats) -> Floats:
 def _check_same_market(perp: Candles, spot: Candles, aligned: Floats) -> None:
     ratio = aligned[3] / perp.columns[3]
     if np.isnan(ratio).all():
-        raise DataError("it shares no time with the perpetual's candles", path=spot.path, fix="give recordings of the same period")
+        raise DataError("it shares no time with the perpetual's candles.", path=spot.path, fix="give recordings of the same period")
     usual = float(np.nanmedian(ratio))
     if not 1.0 / _SAME_MARKET < usual < _SAME_MARKET:
-        raise DataError(f"its prices are {usual:.3g} times the perpetual's", path=spot.path, fix="give spot and perpetual of the same coin")
+        raise DataError(
+            f"its prices are {usual:.3g} times the perpetual's.", path=spot.path, fix="give spot and perpetual of the same coin"
+        )
 
 
 def _uncovered(perp: Candles, other: Candles) -> tuple[Gap, ...]:

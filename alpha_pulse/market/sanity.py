@@ -49,8 +49,9 @@ def _describe(update: MarketUpdate) -> str:
             return f"the {name} is {price}"
     if update.bid > update.ask:
         return f"the book is crossed: bid {update.bid} above ask {update.ask}"
-    rate = update.funding_rate if update.settled_rate is None else update.settled_rate
-    return f"the funding rate is {rate}"
+    if not -_MAX_RATE < update.funding_rate < _MAX_RATE:
+        return f"the funding rate is {update.funding_rate}"
+    return f"the settled funding rate is {update.settled_rate}"
 
 
 def _describe_bar(name: str, bar: Bar) -> str:

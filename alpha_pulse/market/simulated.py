@@ -64,15 +64,15 @@ class SimulatedFeed:
         regimes: tuple[Regime, ...] = REGIMES,
     ) -> None:
         if seed < 0:
-            raise ConfigError("must not be negative", field="feed.seed", value=seed, fix="give 0 or more")
+            raise ConfigError("must not be negative.", field="feed.seed", value=seed, fix="give 0 or more")
         if days is not None and not MINUTE_MS / _DAY_MS <= days < math.inf:
             raise ConfigError(
-                "is no length of a market", field="feed.days", value=days, fix="give at least one minute, or null for endless"
+                "is no length of a market.", field="feed.days", value=days, fix="give at least one minute, or null for endless"
             )
         if start_price is not None and not 0.0 < start_price < math.inf:
-            raise ConfigError("is no price", field="feed.start_price", value=start_price, fix="give a positive price, or null")
+            raise ConfigError("is no price.", field="feed.start_price", value=start_price, fix="give a positive price, or null")
         if start_ms < 0 or start_ms % _DAY_MS:
-            raise ConfigError("is not the start of a day", field="start_ms", value=start_ms, fix="give midnight UTC in milliseconds")
+            raise ConfigError("is not the start of a day.", field="start_ms", value=start_ms, fix="give midnight UTC in milliseconds")
         self._seed = seed
         self._bars = None if days is None else round(days * BARS)
         self._start_price = start_price
@@ -118,7 +118,7 @@ class SimulatedFeed:
         """Bars number ``first`` to ``stop`` (None: to the end), a day or less at a time. Checks its arguments at once."""
         price = builtin_start_price(pair) if self._start_price is None else self._start_price
         if price < instrument.tick:
-            raise ConfigError("is under one tick", field="feed.start_price", value=price, fix=f"give more than {instrument.tick_size}")
+            raise ConfigError("is under one tick.", field="feed.start_price", value=price, fix=f"give more than {instrument.tick_size}")
         ends = [bars for bars in (self._bars, stop) if bars is not None]
         return self._days(pair, TickGrid(instrument.tick_size), price, first, min(ends, default=None))
 

@@ -60,7 +60,7 @@ class ByPair(Generic[_S]):
         if perpetual not in self._found:
             known = ", ".join(sorted(self._found)) or "none"
             raise ConfigError(
-                f"this feed was not opened for it; open pairs: {known}", field="symbol", value=symbol, fix="open the pair first"
+                f"this feed was not opened for it; open pairs: {known}.", field="symbol", value=symbol, fix="open the pair first"
             )
         thing = self._found[symbol] = self._found[perpetual]
         return thing

@@ -51,13 +51,16 @@ async def migrate(engine: AsyncEngine, *, revision: str = REVISIONS[-1]) -> None
         ConfigError: the database cannot be opened, is damaged, belongs to something else, or was written by a newer version.
         Transient: another process held it for too long.
     """
+    path = _sqlite_path(engine.url)
     try:
+        if path is not None:
+            await asyncio.to_thread(_probe, path)
         async with engine.connect() as connection:
             current = await connection.run_sync(_current_revision, engine.url)
         if current is not None and REVISIONS.index(current) >= REVISIONS.index(revision):
             return
-        if current is not None:
-            await _back_up(engine.url, current)
+        if current is not None and path is not None:
+            await asyncio.to_thread(_back_up, path, current)
         async with engine.connect() as connection:
             await connection.execution_options(**WRITES)
             await _upgrade(connection, revision, engine.url)
@@ -134,8 +137,12 @@ def _configure_sqlite(engine: AsyncEngine, *, durable: bool, busy_timeout_ms: in
     def _connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver begins no transactions of its own: the next listener does
         cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in pragmas:
+                cursor.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()  # the pool never saw it, so nobody else would end its thread
+            raise
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -186,19 +193,18 @@ async def _upgrade(connection: AsyncConnection, revision: str, url: URL) -> None
         await connection.run_sync(run)
 
 
-async def _back_up(url: URL, revision: str) -> None:
-    path = _sqlite_path(url)
-    if path is None:
-        return
+def _probe(path: Path) -> None:
+    """Open the file and read its header: the asynchronous driver leaves a thread behind when it cannot, so this finds out first."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA schema_version")
+
+
+def _back_up(path: Path, revision: str) -> None:
     target = path.with_name(f"{path.name}.schema-{revision}.bak")
     count = 1
     while target.exists():
         count += 1
         target = path.with_name(f"{path.name}.schema-{revision}.{count}.bak")
-    await asyncio.to_thread(_copy, path, target)
-
-
-def _copy(path: Path, target: Path) -> None:
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
 

@@ -10,7 +10,8 @@ from alpha_pulse.domain.orders import OrderRequest, OrderType, TimeInForce
 from alpha_pulse.errors import Rejected
 from alpha_pulse.execution.matching.kernel import crosses
 
-_ABSURD = Decimal("1e15")  # no order is this large; it keeps the arithmetic within Decimal's digits
+ABSURD = Decimal("1e15")
+"""No quantity or price is this large: the limit keeps sums within Decimal's 28 digits."""
 
 
 def _refuse(request: OrderRequest, reason: str) -> Rejected:
@@ -18,7 +19,7 @@ def _refuse(request: OrderRequest, reason: str) -> Rejected:
 
 
 def _on_grid(value: Decimal, step: Decimal) -> bool:
-    return value.is_finite() and 0 < value < _ABSURD and value % step == 0
+    return value.is_finite() and 0 < value < ABSURD and value % step == 0
 
 
 def check_form(request: OrderRequest, instrument: Instrument, mark: float) -> None:

@@ -50,7 +50,7 @@ class MatchingEngine:
     cannot carry expires. Limit orders fill at their own price, even where the bar opens beyond it. Takers pay half the spread and the
     impact, rounded up (buys) or down (sells) to a tick. A reduce-only order is clipped to the position and expires when there is
     nothing left to reduce. A liquidation closes at mark, with the taker fee and the penalty, as a fill of purpose FLOOR; a loss
-    beyond the wallet stays in it: no insurance fund is assumed.
+    beyond the wallet stays in it: no insurance fund is assumed. Of pairs that share a wallet, the one whose mark moved is closed first.
     """
 
     def __init__(self, instrument: Instrument, wallet: Wallet, rules: MatchingRules) -> None:

@@ -147,7 +147,7 @@ def _explain(kind: str, context: Mapping[str, Any], message: str, value: Any, fi
 
 
 def _out_of_range(limit: str, bound: Any, value: Any, unit: str) -> tuple[str, str]:
-    words = _LIMITS[limit]
+    words, bound = _LIMITS[limit], plain(Decimal(str(bound)))
     in_units = f" [{unit}]" if unit else ""
     problem = f"must be {words} {bound} [{unit}]." if unit else f"must be {words} {bound}."
     if limit in {"lt", "le"} and unit.startswith(_SHARES):

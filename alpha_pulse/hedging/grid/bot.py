@@ -151,7 +151,7 @@ class GridHedgeBot:
             try:
                 market = await self._next_market()
                 if market is None:
-                    self.request_stop("the feed has ended")
+                    self._stopping = self._stopping or "the feed has ended"
                 else:
                     await self._act_on(market)
             except Transient as error:
@@ -162,7 +162,7 @@ class GridHedgeBot:
         await self.stop()
 
     async def _next_market(self) -> MarketState | FeedProblem | None:
-        """The next update; while none comes, look for commands and judge whether the last one is stale."""
+        """The next update, None at the end; while none comes, look for commands and judge whether the last one is stale."""
         waiting = asyncio.ensure_future(self.data_provider.advance(self.symbol))
         while True:
             done, _ = await asyncio.wait({waiting}, timeout=_IDLE_S)
@@ -174,7 +174,7 @@ class GridHedgeBot:
             await self.store.save(events)
             if self._stopping:
                 waiting.cancel()
-                return FeedProblem(now, self._stopping)
+                return None
             market = self.data_provider.current(self.symbol)
             if market is not None and market.stale_reason:
                 await self._skip(FeedProblem(now, market.stale_reason))
@@ -276,6 +276,7 @@ class GridHedgeBot:
 
     async def _send(self, plan: ApprovedPlan, tick_id: str, now: int) -> None:
         if plan.cancel or plan.place:
+            logger.info("Orders: {} cancelled, {} placed", len(plan.cancel), len(plan.place))
             result = await self._orders.execute(plan, tick_id, now)
             if result.unknown:
                 self._state = replace(self._state, unknown=(*self._state.unknown, *result.unknown))

@@ -52,7 +52,7 @@ def log_status(snapshot: Snapshot, decision: Decision) -> None:
     inventory = snapshot.inventory
     unrealized = float(held) * (raw.mark.close - float(account.position.entry_price))
     earned = float(account.realized_pnl + account.funding_received - account.fees_paid)
-    hedged = f"{-float(held) / float(inventory):.1%}" if inventory else "neutral"
+    hedged = f"{abs(float(held) / float(inventory)):.1%}" if inventory else "neutral"
     logger.info(
         "Grid Status - Price: {:.2f}, Position: {:.8f}, Short: {:.8f}, Hedge: {} (target {:.1%}), PnL: {:+.2f}, Drawdown: {:.2%}",
         raw.perp.close,

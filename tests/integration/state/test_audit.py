@@ -77,6 +77,17 @@ async def test_a_change_that_also_forges_its_own_hash_breaks_the_next_link(engin
     assert "broken link" in problem.reason
 
 
+async def test_a_long_log_is_verified_to_its_end(engine, host, database):
+    store = SqlStore(engine, host=host, flush_every=1000)
+    await store.open("paper", "BTCUSDT", "r1", 0)
+    for number in range(4500):
+        await store.save([Event(EventKind.TICK, number, str(number), {})])
+    await store.close()
+    assert await verify(engine) == []
+    tamper(database, "DROP TRIGGER events_no_update", "UPDATE events SET tick_id = 'x' WHERE sequence = 4400")
+    assert [problem.sequence for problem in await verify(engine)] == [4400]
+
+
 async def test_every_bots_problems_are_reported(engine, recorded):
     tamper(recorded, "UPDATE events SET ts_ms = 99 WHERE sequence = 1")
     assert [(p.symbol, p.sequence) for p in await verify(engine)] == [("BTCUSDT", 1), ("ETHUSDT", 1)]

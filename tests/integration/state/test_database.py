@@ -8,11 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from alpha_pulse.domain.events import Event, EventKind
@@ -45,10 +46,26 @@ async def test_the_tables_in_the_code_are_those_that_the_migrations_make(engine)
     assert differences == []
 
 
-def test_every_migration_is_known_by_name():
+@pytest.fixture
+def config() -> Config:
     config = Config()
     config.set_main_option("script_location", "alpha_pulse.hedging.state:migrations")
     config.set_main_option("path_separator", "os")
+    return config
+
+
+async def test_every_migration_can_be_taken_back(engine, config):
+    def undo(connection: Connection) -> list[str]:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        return inspect(connection).get_table_names()
+
+    async with engine.begin() as connection:
+        assert await connection.run_sync(undo) == ["alembic_version"]
+    await migrate(engine)
+
+
+def test_every_migration_is_known_by_name(config):
     script = ScriptDirectory.from_config(config)
     assert tuple(r.revision for r in reversed(list(script.walk_revisions()))) == REVISIONS
 

@@ -240,11 +240,11 @@ def test_a_year_of_minutes_is_measured_in_well_under_two_seconds():
     index = np.resize(np.arange(len(bars.ts_ms)), n)
     columns = {name: getattr(bars, name)[index] for name in Bars.__slots__ if name != "ts_ms"}
     year = Bars(ts_ms=bars.ts_ms[0] + MINUTE_MS * np.arange(n), **columns)
-    begin = time.perf_counter()
+    begin = time.process_time()
     paths = equity_paths(record, year, 0.0005)
     effectiveness(year, paths, 1.0)
     delta(year, 1.0)
     for path in (paths.hedged, paths.unhedged, paths.static):
         equity(path, paths.start)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
     assert isinstance(paths, Paths)

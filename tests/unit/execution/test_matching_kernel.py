@@ -111,6 +111,11 @@ def test_the_liquidation_price_of_a_small_short_uses_the_small_tier():
     assert price == pytest.approx(11_000 / (0.1 * 1.004))
 
 
+def test_beyond_the_last_tier_its_rate_goes_on():
+    tiers = ((50_000.0, 0.004, 0.0), (100_000.0, 0.005, 50.0))
+    assert liquidation_price(400_000.0, -3.0, tiers) == pytest.approx((400_000 + 50) / (3 * 1.005))
+
+
 def test_the_liquidation_price_of_a_long_lies_below():
     price = liquidation_price(10_000 - 100_000, 1.0, TIERS)
     assert price == pytest.approx(-(-90_000 + 50) / 0.995)

@@ -64,5 +64,7 @@ def update(number=0, close=100.0, *, step=MINUTE, **changes):
     """A sound bar: number ``number`` of a market that opened at START."""
     bar = Bar(close, close + 1.0, close - 1.0, close, 2.0)
     open_ms = START + number * step
-    made = MarketUpdate(open_ms, open_ms + step, bar, bar, bar, close, close - 0.5, close + 0.5, 1e-4, 8.0, START + 8 * 3_600_000, None, 0.0, 0.0)
+    made = MarketUpdate(
+        open_ms, open_ms + step, bar, bar, bar, close, close - 0.5, close + 0.5, 1e-4, 8.0, START + 8 * 3_600_000, None, 0.0, 0.0
+    )
     return made._replace(**changes)

@@ -19,7 +19,9 @@ def test_the_variance_weighs_the_squared_return_scaled_to_a_day():
 
 
 def test_two_half_steps_forget_as_much_as_one_whole_step():
-    halves = indicators.ewma_variance(indicators.ewma_variance(0.0004, 0.0, 0.5, indicators.decay(0.5, 1.0)), 0.0, 0.5, indicators.decay(0.5, 1.0))
+    halves = indicators.ewma_variance(
+        indicators.ewma_variance(0.0004, 0.0, 0.5, indicators.decay(0.5, 1.0)), 0.0, 0.5, indicators.decay(0.5, 1.0)
+    )
     assert halves == pytest.approx(indicators.ewma_variance(0.0004, 0.0, 1.0, indicators.decay(1.0, 1.0)))
 
 
