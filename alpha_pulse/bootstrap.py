@@ -43,7 +43,7 @@ def build_bot(
     clock: Clock = SystemClock() if live else SimulatedClock()
     ids: IdSource = SystemIds() if live else SeededIds(settings.feed.seed)
     source = feed or create_feed(settings.feed, settings.exchange)
-    broker = create_broker(settings=settings, feed=source, clock=clock, ids=ids, journal=journal, environ=environ)
+    broker = create_broker(settings.mode, settings=settings, feed=source, clock=clock, ids=ids, journal=journal, environ=environ)
     provider = FeedDataProvider(
         broker.feed, clock, stale_after_s=settings.execution.stale_after_s, anchor_ema_hours=settings.grid.anchor_ema_hours
     )

@@ -33,8 +33,9 @@ class ConfigError(AlphaPulseError):
 
     def __str__(self) -> str:
         where = f"{self.field} = {self.value!r}: " if self.field and self.value is not None else f"{self.field}: " if self.field else ""
+        problem = self.problem if self.problem.endswith((".", "!", "?")) else f"{self.problem}."
         fix = f" Fix: {self.fix}" if self.fix else ""
-        return f"{where}{self.problem}{fix}"
+        return f"{where}{problem}{fix}"
 
 
 class DataError(ConfigError):

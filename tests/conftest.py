@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from loguru import logger
 
+logger.remove()  # what the software logs is noise here; tests of logging add sinks of their own
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 

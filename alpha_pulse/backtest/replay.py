@@ -9,8 +9,12 @@ from alpha_pulse.backtest.record import RunRecord
 from alpha_pulse.bootstrap import build_bot
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.common.interfaces import StateStore
+from alpha_pulse.hedging.common.types import Snapshot
 from alpha_pulse.hedging.grid.bot import GridHedgeBot
+from alpha_pulse.hedging.grid.calculator import target_at
 from alpha_pulse.hedging.grid.chronicle import describe
+from alpha_pulse.hedging.grid.curve import place_on_grid
+from alpha_pulse.hedging.grid.decide import Decision
 from alpha_pulse.settings import Settings
 
 _REPORT_EVERY = 1440  # bars between two reports of progress
@@ -22,33 +26,46 @@ class Recorder:
     """Copies what the last tick saw and decided into the record's columns."""
 
     record: RunRecord
+    decision: Decision | None = None
+    held: float = 0.0
+    wallet: float = 0.0
+    entry: float = 0.0
 
     def note(self, bot: GridHedgeBot) -> None:
         """One row. Skipped ticks repeat nothing: only bars that were acted upon are rows."""
-        if bot.last is None:
+        if bot.last is None or bot.market is None:
             return
         snapshot, decision = bot.last
-        record, market = self.record, snapshot.market
+        record, market = self.record, bot.market
         raw, curve = market.raw, decision.curve
-        if record.ts_ms and record.ts_ms[-1] == raw.close_ms:
+        now = raw.close_ms
+        if record.ts_ms and record.ts_ms[-1] == now:
             return
-        account = snapshot.account
-        held = float(account.position.quantity)
-        record.ts_ms.append(raw.close_ms)
+        if decision is not self.decision:
+            self._take(snapshot, decision)
+        mark = raw.mark.close
+        record.ts_ms.append(now)
         record.spot.append(market.reference)
-        record.mark.append(raw.mark.close)
+        record.mark.append(mark)
         record.last.append(raw.perp.close)
-        record.position.append(held)
-        record.target.append(decision.target_position)
+        record.position.append(self.held)
+        record.target.append(target_at(curve, place_on_grid(market.mid, curve.anchor, curve.spacing, curve.levels, curve.geometric)))
         record.ratio.append(curve.ratio)
         record.floor.append(curve.floor)
-        record.wallet.append(float(account.wallet))
-        record.unrealized.append(held * (raw.mark.close - float(account.position.entry_price)))
+        record.wallet.append(self.wallet)
+        record.unrealized.append(self.held * (mark - self.entry))
         record.anchor.append(curve.anchor)
         record.spacing.append(curve.spacing)
+
+    def _take(self, snapshot: Snapshot, decision: Decision) -> None:
+        """What only a decision made in full can change."""
+        account = snapshot.account
+        self.decision = decision
+        self.held, self.wallet = float(account.position.quantity), float(account.wallet)
+        self.entry = float(account.position.entry_price)
         for kind, payload in decision.changes:
             if kind.value not in _NOT_NOTED:
-                record.notes.append((raw.close_ms, describe(kind, payload)))
+                self.record.notes.append((snapshot.market.now_ms, describe(kind, payload)))
 
 
 async def replay(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpha_pulse.cli.options import ConfigOption, FeedOption, JsonOption, ModeOption, SetOption, SymbolOption, console, load
+from alpha_pulse.cli.options import ConfigOption, FeedOption, Flags, JsonOption, ModeOption, SetOption, SymbolOption, console, load
 from alpha_pulse.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 config_app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
 
-Flags = dict[str, tuple[str, str | None]]
+Ask = Callable[[str, str | None], str]
+"""Puts a question, with a default or without, and returns the answer."""
 
 _QUESTIONS: dict[str, str] = {
     "symbol": "Which pair is hedged? (e.g. BTCUSDT)",
@@ -55,7 +57,7 @@ def init(
     settings = _chosen(flags)
     if sys.stdin.isatty():
         try:
-            settings = _asked(flags, settings)
+            settings = asked(flags, settings, lambda question, default: str(typer.prompt(question, default=default)))
         except typer.Abort:  # Ctrl-C or Ctrl-D at a question
             raise typer.Exit(130) from None
 
@@ -76,8 +78,8 @@ def _chosen(flags: Flags) -> Settings:
     return load_settings(None, given, {}, flags={key: flag for key, (flag, _) in flags.items()}).settings
 
 
-def _asked(flags: Flags, settings: Settings) -> Settings:
-    """Ask for what no flag said, again until the answer can be used."""
+def asked(flags: Flags, settings: Settings, ask: Ask) -> Settings:
+    """Ask for what no flag said, again until the answer can be used; the answers join ``flags``."""
     for key, question in _QUESTIONS.items():
         flag, given = flags[key]
         if given is not None:
@@ -85,9 +87,9 @@ def _asked(flags: Flags, settings: Settings) -> Settings:
         section, _, name = key.rpartition(".")
         default = getattr(getattr(settings, section) if section else settings, name)
         while True:
-            answer = str(typer.prompt(question, default=str(default)))
+            answer = ask(question, str(default))
             flags[key] = (flag, answer)
-            extra = _asked_files(flags) if key == "feed.source" and answer == "recorded" else {}
+            extra = _asked_files(flags, ask) if key == "feed.source" and answer == "recorded" else {}
             try:
                 settings = _chosen(flags | extra)
             except ConfigError as error:
@@ -98,12 +100,12 @@ def _asked(flags: Flags, settings: Settings) -> Settings:
     return settings
 
 
-def _asked_files(flags: Flags) -> Flags:
+def _asked_files(flags: Flags, ask: Ask) -> Flags:
     """The files of a recorded feed."""
     asked: Flags = {}
     for name in ("spot", "perp"):
         flag, given = flags[f"feed.{name}"]
-        asked[f"feed.{name}"] = (flag, given or str(typer.prompt(f"File of {name} candles")))
+        asked[f"feed.{name}"] = (flag, given or ask(f"File of {name} candles", None))
     return asked
 
 
@@ -123,6 +125,7 @@ def show(config: ConfigOption = None, assignments: SetOption = None, as_json: Js
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     from rich.table import Table  # noqa: PLC0415 - slow to import; --help does without
+    from rich.text import Text  # noqa: PLC0415 - as above
 
     table = Table(title="Settings in force", title_justify="left", caption="A dim row is a default.", caption_justify="left")
     table.add_column("key", no_wrap=True)
@@ -131,5 +134,5 @@ def show(config: ConfigOption = None, assignments: SetOption = None, as_json: Js
     table.add_column("from", overflow="fold")
     for entry in loaded.effective:
         style = "dim" if entry.source == "default" else "bold"
-        table.add_row(entry.key, entry.shown, entry.unit, entry.source, style=style)
+        table.add_row(entry.key, Text(entry.shown), entry.unit, Text(entry.source), style=style)  # as text: brackets are no markup
     console().print(table)

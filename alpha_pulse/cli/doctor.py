@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpha_pulse.cli.options import ConfigOption, FeedOption, JsonOption, ModeOption, SetOption, SymbolOption, console, load
+from alpha_pulse.cli.options import ConfigOption, FeedOption, Flags, JsonOption, ModeOption, SetOption, SymbolOption, console, load
+
+if TYPE_CHECKING:
+    from alpha_pulse.hedging.risk.checkup import Finding
+
+_STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 
 def doctor(
@@ -22,7 +28,7 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """What would stop this configuration from running, or make it dangerous, each with its fix."""
-    flags: dict[str, tuple[str, str | None]] = {"mode": ("--mode", mode), "feed.source": ("--feed", feed), "symbol": ("--symbol", symbol)}
+    flags: Flags = {"mode": ("--mode", mode), "feed.source": ("--feed", feed), "symbol": ("--symbol", symbol)}
     settings = load(config, assignments, flags).settings
 
     from alpha_pulse.cli.examination import examine  # noqa: PLC0415 - slow to import; --help does without
@@ -36,17 +42,21 @@ def doctor(
 
         typer.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
     else:
-        from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - slow to import; --help does without
-        from rich.table import Table  # noqa: PLC0415 - as above
-
-        styles = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.ERROR: "bold red"}
-        table = Table(title=f"{settings.symbol}, {settings.mode}, {settings.feed.source} feed", title_justify="left", box=SIMPLE_HEAD)
-        for heading in ("", "topic", "what", "fix"):
-            table.add_column(heading, overflow="fold")
-        for finding in findings:
-            severity = finding.severity
-            table.add_row(f"[{styles[severity]}]{severity.value}[/]", finding.topic, finding.what, finding.fix)
-        console().print(table)
+        _print(f"{settings.symbol}, {settings.mode}, {settings.feed.source} feed", findings)
         warnings = sum(finding.severity is Severity.WARNING for finding in findings)
         typer.echo(f"{errors} errors, {warnings} warnings.")
     raise typer.Exit(1 if errors else 0)
+
+
+def _print(title: str, findings: Sequence[Finding]) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - slow to import; --help does without
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("", "topic", "what", "fix"):
+        table.add_column(heading, overflow="fold")
+    for finding in findings:
+        severity = Text(finding.severity.value, style=_STYLES[finding.severity.value])
+        table.add_row(severity, finding.topic, Text(finding.what), Text(finding.fix))  # as text: [units] are no markup
+    console().print(table)

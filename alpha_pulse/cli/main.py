@@ -37,8 +37,7 @@ app.command()(run.version)
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line, by default on the process's own arguments, and exit."""
     try:
-        app(arguments, prog_name="alpha-pulse")
-        sys.exit(0)
+        sys.exit(app(arguments, prog_name="alpha-pulse"))
     except ConfigError as error:
         explain(error)
         sys.exit(2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,18 +21,19 @@ FeedOption = Annotated[str | None, typer.Option("--feed", metavar="SOURCE", help
 SymbolOption = Annotated[str | None, typer.Option("--symbol", metavar="PAIR", help="The hedge pair, e.g. BTCUSDT.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
+Flags = dict[str, tuple[str, str | None]]
+"""By dotted key: the flag's name and what it was given; None where it was left out."""
+
 NULL = "null"
 
 
-def load(
-    config: str | None, assignments: list[str] | None = None, flags: Mapping[str, tuple[str, str | None]] | None = None
-) -> LoadedSettings:
+def load(config: str | None, assignments: list[str] | None = None, flags: Flags | None = None) -> LoadedSettings:
     """Read the settings under the flags of a command.
 
     Args:
         config: the YAML file, if one was given.
         assignments: what ``--set`` was given.
-        flags: by dotted key, the flag's name and what it was given; None where it was left out.
+        flags: the command's own flags.
 
     Raises:
         ConfigError: naming place, field, value and fix of everything that is wrong.

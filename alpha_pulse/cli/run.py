@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alpha_pulse import __version__
-from alpha_pulse.cli.options import ConfigOption, FeedOption, ModeOption, SetOption, SymbolOption, console, load, writable_folder
+from alpha_pulse.cli.options import ConfigOption, FeedOption, Flags, ModeOption, SetOption, SymbolOption, console, load, writable_folder
+
+if TYPE_CHECKING:
+    from alpha_pulse.settings import Settings
 
 DEMO_DAYS = "30"
 
@@ -32,8 +35,7 @@ def demo(
     assignments: SetOption = None,
 ) -> None:
     """Hedge weeks of market in one go: a simulated one, or recorded candles."""
-    recorded = any((spot, perp, funding, mark))
-    flags: dict[str, tuple[str, str | None]] = {
+    flags: Flags = {
         "mode": ("demo", "paper"),
         "symbol": ("--symbol", symbol),
         "inventory.quantity": ("--inventory", inventory),
@@ -44,26 +46,31 @@ def demo(
         "feed.funding": ("--funding", funding),
         "feed.mark": ("--mark", mark),
     }
-    if recorded:
+    if any((spot, perp, funding, mark)):
         flags["feed.source"] = ("--spot, --perp", "recorded")
-    settings = load(config, assignments, flags).settings
-    if settings.feed.source == "ccxt":  # a demo needs no network
-        settings = load(config, assignments, flags | {"feed.source": ("demo", "simulated")}).settings
-    if settings.feed.source == "simulated" and settings.feed.days is None:
-        settings = load(config, assignments, flags | {"feed.days": ("demo", DEMO_DAYS)}).settings
+    settings = _demo_settings(config, assignments, flags)
     writable_folder(out, "--out")
 
     from rich.console import Console  # noqa: PLC0415 - slow to import; --help does without
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
+    from rich.progress import Progress  # noqa: PLC0415 - as above
 
     from alpha_pulse.backtest.demo import render, run_demo  # noqa: PLC0415 - as above
 
     what = "recorded candles" if settings.feed.source == "recorded" else f"{settings.feed.days:g} days of a simulated market"
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"Hedging {what}", total=1.0)
         result = run_demo(settings, out=out, progress=lambda share: bar.update(task, completed=share))
     render(result, console())
+
+
+def _demo_settings(config: str | None, assignments: list[str] | None, flags: Flags) -> Settings:
+    """A demo needs no network, and an end."""
+    settings = load(config, assignments, flags).settings
+    if settings.feed.source == "ccxt":
+        flags = flags | {"feed.source": ("demo", "simulated")}
+    if settings.feed.source != "recorded" and settings.feed.days is None:
+        flags = flags | {"feed.days": ("demo", DEMO_DAYS)}
+    return load(config, assignments, flags).settings
 
 
 def run(
@@ -75,7 +82,7 @@ def run(
     assignments: SetOption = None,
 ) -> None:
     """Run the bot until it is stopped."""
-    flags: dict[str, tuple[str, str | None]] = {
+    flags: Flags = {
         "mode": ("--mode", mode),
         "feed.source": ("--feed", feed),
         "symbol": ("--symbol", symbol),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from rich.markup import escape
 from rich.table import Table
 
 from alpha_pulse.cli.store import StatusRow, short_name
@@ -31,7 +32,7 @@ def status_table(rows: Sequence[StatusRow], now_ms: int) -> Table:
             f"{_number(row.hedge_ratio, '.1%')} of {_number(row.target_ratio, '.1%')}",
             _number(row.pnl, "+,.2f"),
             _number(row.drawdown, ".2%"),
-            ": ".join((row.risk_state, *([", ".join(row.reasons)] if row.reasons else []))),
+            escape(": ".join((row.risk_state, *([", ".join(row.reasons)] if row.reasons else [])))),
             age(row.last_tick_ms, now_ms),
             style="" if row.running else "dim",
         )
@@ -75,7 +76,7 @@ def ticket_table(tickets: Sequence[StoredTicket]) -> Table:
             short_name(stored.symbol),
             stored.status,
             order,
-            str(ticket.get("why", "")),
+            escape(str(ticket.get("why", ""))),
             _NONE if cost is None else f"{float(cost):.1f} bps",
             when(int(expires)) if expires else _NONE,
         )

@@ -11,7 +11,7 @@ from loguru import logger
 
 from alpha_pulse.domain.instrument import HedgePair, Instrument
 from alpha_pulse.domain.market import MarketUpdate
-from alpha_pulse.errors import ConfigError, Fatal
+from alpha_pulse.errors import ConfigError, Fatal, Transient
 from alpha_pulse.hedging.common.interfaces import Clock, FeedProblem
 from alpha_pulse.market.ccxt_mapping import instrument_of, make_exchange, read_errors, spot_exchange_id, translate_read
 from alpha_pulse.market.live import LivePair, warm_up
@@ -73,6 +73,7 @@ class CcxtFeed:
         self._rest: Any = None  # the perpetual's exchange, for polling
         self._stream: Any = None  # the same for websockets: rebuilt without disturbing a poll
         self._spot: Any = None
+        self._retired: list[Any] = []  # streams that are being closed
         self._live: ByPair[LivePair] = ByPair()
         self._rules: dict[str, Instrument] = {}  # by perpetual
         self._history: ByPair[list[MarketUpdate]] = ByPair()
@@ -90,8 +91,9 @@ class CcxtFeed:
             spot_only = {"fetchMarkets": {"types": ["spot"]}} if self._spot_id == "binance" else None
             self._rest = make_exchange(self._id, rest_url=self._rest_url, ws_url=self._ws_url)
             self._spot = make_exchange(self._spot_id, rest_url=self._rest_url, ws_url=self._ws_url, options=spot_only)
-        await self._ask(self._rest.load_markets())
-        await self._ask(self._spot.load_markets())
+        for exchange in (self._rest, self._spot):
+            if not await self._ask(exchange.load_markets(not exchange.markets)):
+                raise Transient(f"{exchange.id} answered, but not with a list of its markets")
         for exchange, symbol in ((self._rest, pair.perpetual), (self._spot, pair.spot)):
             if symbol not in exchange.markets:
                 raise ConfigError(
@@ -108,7 +110,7 @@ class CcxtFeed:
         return self._rules.get(pair.perpetual)
 
     async def open(self, pair: HedgePair, instrument: Instrument | None = None, *, resume_after_ms: int = 0) -> None:
-        """Read everything once, then keep reading in the background. The exchange's own trading rules win over ``instrument``.
+        """Read what an update needs, then keep reading in the background. The exchange's own trading rules win over ``instrument``.
 
         Raises:
             ConfigError, Transient, Fatal: as ``connect``.
@@ -119,7 +121,7 @@ class CcxtFeed:
         if self._stream is None:
             self._renew_stream()
         await self._ask(self._read_interval(live))
-        for read in (self._poll_quotes, self._poll_last, self._read_funding, self._read_depth):
+        for read in (self._poll_quotes, self._poll_last, self._read_funding):
             await self._ask(read(live))
         self._history.put(pair.perpetual, await self._ask(self._fetch_history(live)))
         self._live.put(pair.perpetual, live)
@@ -161,8 +163,9 @@ class CcxtFeed:
             await self._stop(perpetual)
         self._live.clear()
         self._history.clear()
-        exchanges = [exchange for exchange in (self._stream, self._rest, self._spot) if exchange is not None]
+        exchanges = [exchange for exchange in (self._stream, self._rest, self._spot, *self._retired) if exchange is not None]
         self._stream = self._rest = self._spot = None
+        self._retired.clear()
         for exchange in exchanges:
             await exchange.close()
 
@@ -214,8 +217,8 @@ class CcxtFeed:
                 tickers = await self._stream.watch_bids_asks([symbol])
         except TimeoutError:
             logger.warning("{}: no quotes for {:.0f} s, the stream is rebuilt", live.pair.name, self._pace.silent)
-            await self._rebuild_stream()
             await self._poll_quotes(live)
+            await self._rebuild_stream()
         else:
             live.take_quote(tickers[symbol], self._clock.now_ms())
 
@@ -274,8 +277,10 @@ class CcxtFeed:
 
     async def _rebuild_stream(self) -> None:
         dead = self._stream
+        self._retired.append(dead)
         self._renew_stream()
         await dead.close()
+        self._retired.remove(dead)
 
     async def _stop(self, perpetual: str) -> None:
         tasks = self._tasks.pop(perpetual, [])

@@ -78,9 +78,9 @@ def make_exchange(
     exchange.has["fetchCurrencies"] = False  # would leave a redirected host, and nothing here needs it
     exchange.streaming["keepAlive"] = min(KEEP_ALIVE_MS, exchange.streaming.get("keepAlive", KEEP_ALIVE_MS))
     exchange.urls["api"] = redirect(exchange.urls["api"], rest_url, ws_url)
-    linear = exchange.exceptions.get("linear") if rest_url and exchange_id == "binanceusdm" else None
-    if linear:  # ccxt picks Binance's table of errors by the real host's name
-        exchange.exceptions = {**exchange.exceptions, **linear}
+    if rest_url and exchange_id == "binanceusdm":  # ccxt picks Binance's table of errors by the real host's name
+        tables, linear = exchange.exceptions, exchange.exceptions["linear"]
+        exchange.exceptions = tables | {kind: tables.get(kind, {}) | linear[kind] for kind in linear}
     return exchange
 
 

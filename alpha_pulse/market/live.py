@@ -78,7 +78,14 @@ class LivePair:
             self.spot, self.spot_ms = price, now_ms
 
     def take_funding(self, funding: Mapping[str, Any], now_ms: int) -> None:
-        """Mark, index and funding from a ccxt funding rate. When the next settlement moves on, the last rate seen has settled."""
+        """Mark, index and funding from a ccxt funding rate. When the next settlement moves on, the last rate seen has settled.
+
+        Raises:
+            ValueError: it holds no rate, which is what ccxt makes of a reply that is something else.
+        """
+        rate = number(funding.get("fundingRate"))
+        if math.isnan(rate):
+            raise ValueError("no funding rate in the reply")
         self.mark = number(funding.get("markPrice"))
         self.index = number(funding.get("indexPrice"))
         self.has_mark |= not math.isnan(self.mark)
@@ -93,7 +100,7 @@ class LivePair:
         if following:
             self.next_funding_ms = following
         self.take_interval(funding)
-        self.rate = number(funding.get("fundingRate"))
+        self.rate = rate
 
     def take_interval(self, funding: Mapping[str, Any]) -> None:
         """The funding interval, where ccxt gives it as text: ``8h``."""

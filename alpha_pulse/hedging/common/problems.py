@@ -100,7 +100,9 @@ def dotted_keys(model: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo
 
 def unknown_key(path: str, value: Any, known: Iterable[str], display: Display = str) -> ConfigError:
     """An unknown key, with the nearest known one; a key that looks like a secret is not repeated with its value."""
-    section, _, key = path.rpartition(".")
+    section, dot, key = path.partition(".")
+    if not dot:
+        section, key = "", path
     if is_secret(key):
         fix = "remove it: credentials are read from ALPHA_PULSE_API_KEY, ALPHA_PULSE_API_SECRET and ALPHA_PULSE_API_PASSWORD alone"
         return ConfigError("credentials do not belong in a configuration.", field=display(path), fix=fix)

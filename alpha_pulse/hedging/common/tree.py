@@ -107,6 +107,7 @@ class Tree(Section):
 class Nested:
     """A configuration sorted into sections: flat keys, dotted keys and synonyms moved to where they belong."""
 
+    sections: Container[str]
     data: dict[str, Any] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)  # how the user wrote a key, by dotted key
     problems: list[ConfigError] = field(default_factory=list)
@@ -114,7 +115,7 @@ class Nested:
     def put(self, path: str, written: str, value: Any) -> None:
         """Place one value; the second value for the same key is a problem."""
         path = _SYNONYMS.get(path, path)
-        section, _, key = path.rpartition(".")
+        section, _, key = path.partition(".") if path.partition(".")[0] in self.sections else ("", "", path)
         if path in self.written:
             problem = f"given twice: as {self.written[path]} and as {written}."
             self.problems.append(ConfigError(problem, field=written, fix="keep one of them"))
@@ -128,7 +129,7 @@ class Nested:
 
 def nest(data: Mapping[str, Any], sections: Container[str]) -> Nested:
     """Sort a configuration into sections. A section that is null is one of defaults."""
-    nested = Nested()
+    nested = Nested(sections)
     for written, value in data.items():
         key = str(written)
         if isinstance(value, BaseModel):

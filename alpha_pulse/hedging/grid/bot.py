@@ -41,6 +41,7 @@ from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.decide import Decider, Decision
 from alpha_pulse.hedging.grid.parts import load_calculator, risk_manager_for, settings_digest
 from alpha_pulse.hedging.grid.preflight import check_against_instrument
+from alpha_pulse.hedging.grid.zone import QuietZone, quiet_zone
 from alpha_pulse.hedging.risk.check import NOTHING
 from alpha_pulse.hedging.state.memory import MemoryStore
 
@@ -85,6 +86,11 @@ class GridHedgeBot:
         self._inventory = Decimal(0)
         self._due_ms = 0
         self._quiet_band = (math.inf, -math.inf)  # mark prices between which a tick can wait for its timer
+        self.market: MarketState | None = None  # the last market that was acted upon
+        self.uses_zone = True  # False: make every decision in full, even where the last one stands
+        self._zone: QuietZone | None = None
+        self._zoned: Snapshot | None = None
+        self._interval_ms = int(self.config.execution.rebalance_interval * 1000.0)
         self._stopping = ""
         self.exit_code = 0  # what the process should end with
         self._problem = ""
@@ -151,7 +157,7 @@ class GridHedgeBot:
             try:
                 market = await self._next_market()
                 if market is None:
-                    self._stopping = self._stopping or "the feed has ended"
+                    self.request_stop("the feed has ended")
                 else:
                     await self._act_on(market)
             except Transient as error:
@@ -197,8 +203,26 @@ class GridHedgeBot:
             return
         account = await self.broker.fetch_account(self.symbol)
         mark = market.raw.mark.close
-        if market.raw.close_ms >= self._due_ms or account is not self._account or not self._quiet_band[0] < mark < self._quiet_band[1]:
-            await self._tick(market, account)
+        if market.raw.close_ms < self._due_ms and account is self._account and self._quiet_band[0] < mark < self._quiet_band[1]:
+            return
+        if self._zone is not None and await self._stands(market, account):
+            self.market = market
+            self._due_ms = market.raw.close_ms + self._interval_ms
+            return
+        await self._tick(market, account)
+
+    async def _stands(self, market: MarketState, account: Account) -> bool:
+        """Whether the last decision is this update's decision too, without making it again."""
+        snapshot = self._zoned
+        return (
+            self._zone is not None
+            and snapshot is not None
+            and account is snapshot.account
+            and self._state is snapshot.state
+            and await self.broker.open_orders(self.symbol) is snapshot.open_orders
+            and await self._positions.fetch_inventory(self.symbol) == snapshot.inventory
+            and self._zone.holds(market)
+        )
 
     async def execute(self, price: Decimal | float | str | None = None) -> Decision:
         """One tick on the market as it stands; with ``price``, as if the perpetual traded there now.
@@ -251,14 +275,17 @@ class GridHedgeBot:
         if self.last is None:
             check_against_instrument(self.config, instrument, market.raw.mark.close, multiplier=self.pair.multiplier)
         decision = self._decider.decide(snapshot)
-        self.last = (snapshot, decision)
+        self.last, self.market = (snapshot, decision), market
         self._account = account
         self._problem = ""
-        self._due_ms = now + int(self.config.execution.rebalance_interval * 1000.0)
+        self._due_ms = now + self._interval_ms
         half = 0.5 * decision.curve.spacing * market.raw.mark.close
         self._quiet_band = (market.raw.mark.close - half, market.raw.mark.close + half)
         if events or decision.state is not self._state or decision.approved is not NOTHING or self.store.records_every_tick:
+            self._zone = None
             await self._carry_out(snapshot, decision, events)
+        else:
+            self._zone, self._zoned = (quiet_zone(self._decider, snapshot, decision) if self.uses_zone else None), snapshot
         return decision
 
     async def _carry_out(self, snapshot: Snapshot, decision: Decision, events: list[Event]) -> None:
@@ -321,8 +348,8 @@ class GridHedgeBot:
         logger.info("Resumed: latches released, the grid re-anchors at the current price")
 
     def request_stop(self, reason: str) -> None:
-        """End ``run`` after the tick that is under way."""
-        self._stopping = reason
+        """End ``run`` after the tick that is under way. The first reason stays."""
+        self._stopping = self._stopping or reason
 
     async def stop(self, *, cancel: bool = True) -> None:
         """End: cancel our orders (unless ``cancel`` is false), record it, release lock and connections. Idempotent.

@@ -6,6 +6,7 @@ What it remembers is only the last answer, which it gives again (the same object
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
@@ -88,6 +89,20 @@ class DefaultGridCalculator:
             self._key = key
             self._levels = build_ladder(table, instrument, held, first_sell, first_buy, position.stop_trigger)
         return self._levels
+
+    def cell(self, instrument: Instrument) -> tuple[float, float, float, float]:
+        """(lowest bid, highest bid, lowest ask, highest ask) between which the last ladder stands, quote units; inf: without end."""
+        table, key, tick = self._table, self._key, instrument.tick
+        if table is None or key is None:
+            return math.inf, -math.inf, math.inf, -math.inf
+        first_sell, first_buy = key[0], key[1]
+        last = len(table.targets) - 1
+        return (
+            table.sell_ticks[first_sell - 1] * tick if first_sell > 0 else 0.0,
+            (table.sell_ticks[first_sell] - 0.5) * tick if first_sell <= last else math.inf,
+            (table.buy_ticks[first_buy] + 0.5) * tick if first_buy >= 0 else 0.0,
+            table.buy_ticks[first_buy + 1] * tick if first_buy < last else math.inf,
+        )
 
 
 def build_ladder(

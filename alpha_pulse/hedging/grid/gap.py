@@ -40,9 +40,8 @@ def find_gap(hedge: HedgeSettings, execution: ExecutionSettings, snapshot: Snaps
         return Gap(target, state.gap_since_ms, _order(snapshot, execution, urgent, Purpose.FLOOR, patient=False, why=why))
     away = target - position  # to add, signed
     step = _node_step(curve)
-    scale = abs(curve.inventory) or curve.neutral_size
-    hedging_more = away * curve.inventory < 0.0 or curve.inventory == 0.0
-    limit = max((hedge.band_under if hedging_more else hedge.band_over) * scale, _STEPS * step)
+    hedging_more = _hedges_more(curve, away)
+    limit = band(hedge, curve, away)
     is_open = abs(away) > limit or (state.gap_since_ms > 0 and abs(away) > max(_CLOSED * step, snapshot.instrument.lot))
     if not is_open:
         return Gap(target, 0, None)
@@ -51,6 +50,17 @@ def find_gap(hedge: HedgeSettings, execution: ExecutionSettings, snapshot: Snaps
     why = f"{'under' if hedging_more else 'over'}-hedged by {abs(away):.8g}, outside the band of {limit:.8g}"
     order = _order(snapshot, execution, away, Purpose.REBALANCE, patient=patient, why=why)
     return Gap(target, since if order is not None else 0, order)
+
+
+def band(hedge: HedgeSettings, curve: CurveParameters, away: float) -> float:
+    """How far the position may be from T, base units: narrower when under-hedged, never under 1.5 node steps."""
+    scale = abs(curve.inventory) or curve.neutral_size
+    return max((hedge.band_under if _hedges_more(curve, away) else hedge.band_over) * scale, _STEPS * _node_step(curve))
+
+
+def _hedges_more(curve: CurveParameters, away: float) -> bool:
+    """Whether trading ``away`` would add hedge; without an inventory both directions count as adding."""
+    return away * curve.inventory < 0.0 or curve.inventory == 0.0
 
 
 def _node_step(curve: CurveParameters) -> float:

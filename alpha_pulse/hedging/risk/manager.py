@@ -13,6 +13,7 @@ from alpha_pulse.hedging.risk.margin import liquidation_distance, size_at_distan
 from alpha_pulse.hedging.risk.stop import stop_distance, stop_trigger
 from alpha_pulse.hedging.risk.target import TargetPolicy, hedge_target, soft_floor
 from alpha_pulse.hedging.risk.var import normal_quantile, parametric_var, var_floor
+from alpha_pulse.hedging.risk.zone import RiskZone, risk_zone
 
 _ALERT_SIGMAS, _NO_INCREASE_SIGMAS, _CUT_SIGMAS = 10.0, 6.0, 4.0
 
@@ -87,6 +88,19 @@ class HedgeRiskManager:
             alerts=self._alerts(snapshot, view, liquidation, sigma, var, memory.soft_floor),
         )
 
+    def zone(self, snapshot: Snapshot, assessment: Assessment) -> RiskZone | None:
+        """The markets that would be assessed as this one was, if that changed nothing; see ``RiskZone``."""
+        return risk_zone(self, snapshot, assessment, _ALERT_SIGMAS)
+
+    def var_strain(self, inventory: float) -> tuple[float, bool]:
+        """(VaR over its limit per unit of σ_day, whether it is per unit of price too); 0 without a limit."""
+        per_value = self._z * math.sqrt(self.settings.var_horizon_days)
+        if self.settings.var_limit is not None:
+            return per_value * abs(inventory) / float(self.settings.var_limit), True
+        if self.settings.var_limit_pct is not None:
+            return per_value / float(self.settings.var_limit_pct), False
+        return 0.0, False
+
     @staticmethod
     def _account_for_flows(snapshot: Snapshot, view: Wallets) -> RiskMemory:
         """Moving coins or cash is neither profit nor loss: it is taken out of the NAV at the price of the moment."""
@@ -149,18 +163,23 @@ class HedgeRiskManager:
         if liquidation <= no_increase:
             hard = min(hard, held)
         bound = min(hard, reduce_to)
-        cap = most if bound >= self._most_wanted(view, target) else self._curve_cap(memory.cap, bound, held, abs(view.inventory) or most)
+        cap = self._curve_cap(memory.cap, bound, held, most, self.most_wanted(view.inventory, target), abs(view.inventory) or most)
         return (memory if cap == memory.cap else replace(memory, cap=cap)), hard, reduce_to
 
-    def _most_wanted(self, view: Wallets, target: HedgeTarget) -> float:
+    def most_wanted(self, inventory: float, target: HedgeTarget) -> float:
         """The largest position that the curve can ask for, base units."""
-        if view.inventory == 0.0:
+        if inventory == 0.0:
             return self._max_position * min(1.0, self.policy.amplitude)
-        return abs(view.inventory) * max(target.floor, min(target.max_ratio, target.ratio + self.policy.amplitude))
+        return abs(inventory) * max(target.floor, min(target.max_ratio, target.ratio + self.policy.amplitude))
 
-    def _curve_cap(self, previous: float, bound: float, held: float, scale: float) -> float:
-        """The cap as the ladder sees it: quantised, so that a drifting equity does not move orders on every tick."""
+    def _curve_cap(self, previous: float, bound: float, held: float, most: float, wanted: float, scale: float) -> float:
+        """The cap as the ladder sees it: in steps, so that a drifting equity does not move orders on every tick.
+
+        It falls at once and rises by two units at a time; a cap that the curve cannot reach is none.
+        """
         unit = self.policy.unit * scale
+        if bound >= wanted + (unit if previous < wanted else 0.0):
+            return most
         stepped = max(math.floor(bound / unit + 1e-9) * unit, min(held, bound))
         return previous if bound >= previous > stepped - 2.0 * unit else stepped
 

@@ -85,7 +85,7 @@ def test_killed_runs_end_as_if_nothing_had_happened(undisturbed, tmp_path, seed)
     account = "SELECT state FROM paper_accounts"
     wallets = [json.loads(str(rows(folder, account)[0][0]))["wallets"] for folder in (undisturbed, tmp_path)]
     assert wallets[0] == wallets[1]
-    verified = subprocess.run([sys.executable, "-m", "alpha_pulse", "audit", "verify"], cwd=tmp_path, capture_output=True, check=False)  # noqa: S603
+    verified = subprocess.run([sys.executable, "-m", "alpha_pulse", "audit", "verify"], cwd=tmp_path, capture_output=True, check=False)
     assert verified.returncode == 0, verified.stdout.decode()
 
 

@@ -36,7 +36,7 @@ class LoopbackExchange:
         self.next_funding_ms = (now_ms() // (8 * HOUR_MS) + 1) * 8 * HOUR_MS
         self.faults = {}  # path -> (status, body, content type)
         self.calls = []
-        self.sockets = []
+        self.sockets = {}  # socket -> names of the streams that it subscribed
         self.connections = 0  # websockets accepted so far
         self.silent = False  # accept sockets and subscriptions, send nothing
         self.status = "TRADING"
@@ -55,7 +55,7 @@ class LoopbackExchange:
         try:
             yield self
         finally:
-            for socket in self.sockets:
+            for socket in list(self.sockets):
                 await socket.close()
             await runner.cleanup()
 
@@ -69,16 +69,20 @@ class LoopbackExchange:
     async def quote(self, bid=None, ask=None):
         """Send the best bid and ask to every socket."""
         frame = {"e": "bookTicker", "u": now_ms(), "s": "BTCUSDT", "E": now_ms(), "T": now_ms()}
-        await self.send(json.dumps(frame | {"b": str(bid or self.bid), "B": "1", "a": str(ask or self.ask), "A": "2"}))
+        await self.send(json.dumps(frame | {"b": str(bid or self.bid), "B": "1", "a": str(ask or self.ask), "A": "2"}), "bookTicker")
 
     async def trade(self, price, amount):
         frame = {"e": "trade", "E": now_ms(), "T": now_ms(), "s": "BTCUSDT", "t": now_ms(), "p": str(price), "q": str(amount), "m": True}
-        await self.send(json.dumps(frame | {"X": "MARKET"}))
+        await self.send(json.dumps(frame | {"X": "MARKET"}), "rade")
 
-    async def send(self, text):
-        for socket in self.sockets:
-            if not socket.closed and not self.silent:
+    async def send(self, text, stream=""):
+        """Send to every socket that subscribed a stream whose name contains ``stream``."""
+        for socket, streams in self.sockets.items():
+            if not socket.closed and not self.silent and any(stream in name for name in streams):
                 await socket.send_str(text)
+
+    def subscribed(self, stream):
+        return any(stream in name for streams in self.sockets.values() for name in streams)
 
     async def _handle(self, request):
         if request.headers.get("Upgrade", "").lower() == "websocket":
@@ -97,10 +101,11 @@ class LoopbackExchange:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.connections += 1
-        self.sockets.append(socket)
+        self.sockets[socket] = set()
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 asked = json.loads(message.data)
+                self.sockets[socket].update(asked.get("params", ()))
                 await socket.send_str(json.dumps({"result": None, "id": asked.get("id")}))
         return socket
 
@@ -162,5 +167,5 @@ class LoopbackExchange:
 async def eventually(check, seconds=5.0):
     """Wait until ``check()`` is true."""
     async with asyncio.timeout(seconds):
-        while not check():
+        while not check():  # noqa: ASYNC110 - the other side is another program as far as the test knows
             await asyncio.sleep(0.01)

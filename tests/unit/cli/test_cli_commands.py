@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from alpha_pulse import __version__
+from alpha_pulse.cli.configure import asked
 from alpha_pulse.cli.main import app, main
 from alpha_pulse.settings import Settings, load_settings
 
@@ -160,7 +162,7 @@ def test_init_writes_what_the_flags_say():
         "--mode": "recommendation",
         "--ratio": "0.6",
         "--feed": "ccxt",
-        "--exchange": "bybit",
+        "--exchange": "okx",
     }
     code, output = run("init", "--output", "deep/mine.yaml", *(word for pair in flags.items() for word in pair))
     assert (code, "Wrote deep/mine.yaml" in output) == (0, True)
@@ -207,6 +209,26 @@ def test_the_committed_configuration_is_what_init_writes():
 def test_other_yaml_readers_agree_about_what_init_writes():
     run("init", "--output", "mine.yaml")
     assert Settings.read(yaml.safe_load(Path("mine.yaml").read_text())) == Settings()
+
+
+def test_questions_are_asked_again_until_the_answers_can_be_used(capsys):
+    Path("a.csv").write_text("x")
+    answers = iter(["ethusdt", "many", "2.5", "50", "0.6", "recorded", "absent.csv", "a.csv", "recorded", "a.csv", "a.csv"])
+    questions: list[tuple[str, str | None]] = []
+
+    def ask(question: str, default: str | None) -> str:
+        questions.append((question, default))
+        return next(answers)
+
+    keys = ("symbol", "inventory.quantity", "mode", "hedge.ratio", "feed.source", "feed.spot", "feed.perp")
+    flags = {key: (f"--{key}", "paper" if key == "mode" else None) for key in keys}
+    settings = asked(flags, Settings(), ask)
+    assert (settings.symbol, settings.inventory.quantity, settings.hedge.ratio) == ("ethusdt", Decimal("2.5"), 0.6)
+    assert settings.feed.spot == Path("a.csv")
+    assert not any("Mode" in question for question, _ in questions)
+    assert ("How many coins do you hold?", "1.0") in questions
+    complaints = capsys.readouterr().err
+    assert all(words in complaints for words in ("is not a number", "write 0.5 for 50 %", "no such file"))
 
 
 # --- doctor, status -----------------------------------------------------------------------------------------------

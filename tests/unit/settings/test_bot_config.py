@@ -89,6 +89,11 @@ def test_a_percentage_given_for_a_fraction_is_refused_with_the_fraction(config, 
     assert next(iter(config)) in message
 
 
+def test_a_percent_sign_is_refused_wherever_it_stands():
+    assert "without a percent sign. Fix: give a number in nodes" in refusal({"num_levels": "5%"})
+    assert "write 0.01 for 1 %" in refusal({"grid_spacing_pct": "some%"})
+
+
 def test_the_message_names_field_value_and_fix():
     assert refusal({"grid_spacing_pct": "1"}) == (
         "grid_spacing_pct = '1': looks like a percentage; it must be below 0.5 [fraction of price]. Fix: write 0.01 for 1 %"

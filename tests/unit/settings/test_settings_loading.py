@@ -9,7 +9,7 @@ import pytest
 
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.common.problems import ConfigErrors
-from alpha_pulse.settings import LoadedSettings, Settings, load_settings
+from alpha_pulse.settings import Effective, LoadedSettings, Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -107,6 +107,11 @@ def test_values_are_shown_as_a_file_writes_them():
     shown = {e.key: e.shown for e in load_settings(None, {"store.url": "postgresql://me:hunter2@db/alpha"}, {}).effective}
     assert shown["store.url"] == "postgresql://me:***@db/alpha"
     assert (shown["logging.json"], shown["risk.var_limit"], shown["grid.grid_spacing_pct"]) == ("false", "null", "0.01")
+
+
+def test_a_value_whose_key_names_a_secret_is_never_shown():
+    entry = Effective("exchange.api_secret", "hunter2", "", "default", "")
+    assert (entry.shown, entry.json_value) == ("***", "***")
 
 
 def test_values_as_json_keep_their_kind():

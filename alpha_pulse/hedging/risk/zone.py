@@ -1,0 +1,157 @@
+"""The region of markets in which an assessment stands: risk looked at on every update for a fraction of its price.
+
+An update inside the zone would be assessed exactly as the one that the zone was made for: same target, same memory, same alerts.
+The bounds come from the rules of ``manager`` and lie a hair inside them; whatever is near an edge is assessed in full.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alpha_pulse.hedging.common.types import Assessment, HedgeTarget, MarketState, RiskState, Snapshot
+from alpha_pulse.hedging.risk.margin import liquidation_price
+from alpha_pulse.hedging.risk.stop import stop_trigger
+from alpha_pulse.hedging.risk.target import HOURS_PER_YEAR, ConstantSizer, TargetPolicy
+
+if TYPE_CHECKING:
+    from alpha_pulse.hedging.risk.manager import HedgeRiskManager
+
+_HAIR = 1e-9  # relative distance that the zone keeps from every edge
+_TIER_MARGIN = 0.02  # what another margin tier may change in the distance to liquidation within one node of price
+
+
+@dataclass(frozen=True, slots=True)
+class RiskZone:
+    """Bounds of a region in which nothing about risk changes. Quote and base units."""
+
+    inventory: float
+    position: float
+    wallet: float
+    entry: float
+    flows: float
+    nav_low: float
+    nav_high: float
+    mark_low: float  # stop, latch and liquidation bounds, whichever is nearest
+    mark_high: float
+    equity_per_mark: float  # equity must stay above this many base units for the caps not to bind
+    liquidation: float  # price; 0 = none
+    alert_distance: float
+    alert_sigmas: float
+    var_per_sigma: float  # VaR over its limit, per unit of σ_day (and per unit of price with an absolute limit)
+    var_absolute: bool
+    var_low: float  # of VaR over its limit; matters from ``decay_ms`` on
+    var_high: float
+    decay_ms: int
+    funding_low: float  # annual funding as the inventory feels it, between which the ratio stays
+    funding_high: float
+
+    def holds(self, market: MarketState) -> bool:
+        """Whether this market is inside."""
+        raw = market.raw
+        mark, reference, sigma = raw.mark.close, market.reference, market.indicators.volatility_day
+        equity = self.wallet + self.position * (mark - self.entry)
+        if not (
+            self.mark_low < mark < self.mark_high
+            and self.nav_low < equity + self.inventory * reference - self.flows <= self.nav_high
+            and equity > self.equity_per_mark * mark
+            and self.funding_low < raw.funding_rate * HOURS_PER_YEAR / raw.funding_interval_h < self.funding_high
+        ):
+            return False
+        strain = self.var_per_sigma * sigma * (reference if self.var_absolute else 1.0)
+        if strain >= self.var_high or (strain <= self.var_low and raw.close_ms >= self.decay_ms):
+            return False
+        if self.liquidation == 0.0:
+            return True
+        wanted = max(self.alert_sigmas * sigma, self.alert_distance)
+        return abs(self.liquidation / mark - 1.0) > wanted + _TIER_MARGIN
+
+
+def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment, alert_sigmas: float) -> RiskZone | None:
+    """The zone around a snapshot whose assessment changed nothing, or None where something is close to changing."""
+    memory, account, inventory = assessment.memory, snapshot.account, float(snapshot.inventory)
+    if not isinstance(manager.policy.sizer, ConstantSizer):
+        return None
+    if inventory == 0.0 or memory.state not in {RiskState.NORMAL, RiskState.DELTA_REDUCE} or not math.isinf(assessment.reduce_to):
+        return None
+    settings, mark = manager.settings, snapshot.market.raw.mark.close
+    position, wallet, entry = float(account.position.quantity), float(account.wallet), float(account.position.entry_price)
+    demand = manager.most_wanted(inventory, assessment.target)
+    if memory.cap < demand:
+        return None
+    leverage = float(settings.max_effective_leverage)
+    low, high = _mark_bounds(assessment, inventory)
+    var_per_sigma, absolute = manager.var_strain(inventory)
+    funding_low, funding_high = _funding_bounds(manager.policy, assessment.target, manager.policy.sizer.ratio, inventory)
+    var_low, var_high, decay_ms = _floor_bounds(manager, assessment)
+    rough = mark * (1.5 if position < 0.0 else 0.5)  # the tier of a position far out is the strictest on the way
+    drawdown = memory.high_water_mark * (1.0 - float(settings.max_drawdown)) if settings.max_drawdown is not None else -math.inf
+    return RiskZone(
+        inventory=inventory,
+        position=position,
+        wallet=wallet,
+        entry=entry,
+        flows=memory.flows,
+        nav_low=-math.inf if memory.drawdown_latched else drawdown + _HAIR * abs(drawdown) if drawdown > -math.inf else drawdown,
+        nav_high=memory.high_water_mark,
+        mark_low=low,
+        mark_high=high,
+        equity_per_mark=demand / leverage * (1.0 + _HAIR),
+        liquidation=liquidation_price(wallet, position, entry, snapshot.instrument, rough) if position else 0.0,
+        alert_distance=float(settings.alert_distance),
+        alert_sigmas=alert_sigmas,
+        var_per_sigma=var_per_sigma,
+        var_absolute=absolute,
+        var_low=var_low,
+        var_high=var_high,
+        decay_ms=decay_ms,
+        funding_low=funding_low,
+        funding_high=funding_high,
+    )
+
+
+def _funding_bounds(policy: TargetPolicy, target: HedgeTarget, sized: float, inventory: float) -> tuple[float, float]:
+    """Between which annual rates the tilt moves the ratio by less than a unit."""
+    if policy.funding_tilt == 0.0:
+        return -math.inf, math.inf
+    unit = policy.unit * (1.0 - _HAIR)
+    lower = policy.min_ratio if policy.min_ratio is not None else 0.0
+    down, up = target.ratio - unit, target.ratio + unit
+    least = (
+        -math.inf if down < lower or sized - policy.funding_tilt > down else (down - sized) / policy.funding_tilt * policy.funding_tilt_full
+    )
+    most = (
+        math.inf
+        if up > policy.max_ratio or sized + policy.funding_tilt < up
+        else (up - sized) / policy.funding_tilt * policy.funding_tilt_full
+    )
+    return (least, most) if inventory > 0.0 else (-most, -least)
+
+
+def _mark_bounds(assessment: Assessment, inventory: float) -> tuple[float, float]:
+    """Between which marks the stop neither fires nor is released."""
+    memory, long = assessment.memory, inventory > 0.0
+    if memory.stop_latched:
+        edge = memory.stop_reference
+        return (0.0, edge * (1.0 - _HAIR)) if long else (edge * (1.0 + _HAIR), math.inf)
+    edge = stop_trigger(memory.stop_reference, assessment.stop_distance, long)
+    if edge <= 0.0:
+        return 0.0, math.inf
+    return (edge * (1.0 + _HAIR), math.inf) if long else (0.0, edge * (1.0 - _HAIR))
+
+
+def _floor_bounds(manager: HedgeRiskManager, assessment: Assessment) -> tuple[float, float, int]:
+    """(low, high, when) for VaR over its limit: above high the floor rises; at or below low it falls from ``when`` on.
+
+    The floor f is held while 1 − 1/strain lies within one unit under f.
+    """
+    memory, unit = assessment.memory, manager.policy.unit
+    held = memory.soft_floor
+    high = (1.0 / (1.0 - held) if held < 1.0 else math.inf) * (1.0 - _HAIR)
+    if held == 0.0:
+        return 0.0, high, 0
+    lower = (math.ceil(held / unit - 1e-9) - 1) * unit
+    half_life = manager.policy.floor_half_life_ms
+    wait = half_life * math.log2(held / lower) if lower > 0.0 else half_life
+    return 1.0 / (1.0 - lower) * (1.0 + _HAIR), high, memory.floor_since_ms + math.floor(wait)

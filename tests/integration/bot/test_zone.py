@@ -1,0 +1,66 @@
+"""The quiet zone saves time and nothing else: whole markets with it and without it leave the same events and the same fills."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from alpha_pulse.execution.config import PaperSettings
+from alpha_pulse.execution.paper_broker import PaperBroker
+from alpha_pulse.hedging.grid.bot import GridHedgeBot
+from alpha_pulse.hedging.state.memory import MemoryStore
+from alpha_pulse.market.simulated import SimulatedFeed
+from alpha_pulse.runtime.clock import SimulatedClock
+from alpha_pulse.runtime.ids import SeededIds
+
+SYMMETRIC = {"hedge": {"ratio": 0.5, "min_ratio": 0, "amplitude": 0.5, "amplitude_adverse": 0.5}}
+
+CASES: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "symmetric and fixed": SYMMETRIC
+    | {
+        "grid": {"grid_spacing_pct": "0.005", "anchor": "fixed", "volatility_multiple": 0},
+        "risk": {"stop_loss_pct": None, "max_drawdown": None},
+    },
+    "a near stop and a near drawdown limit": {"risk": {"stop_loss_pct": "0.03", "stop_volatility_multiple": 0, "max_drawdown": "0.04"}},
+    "narrow nodes that recentre often": SYMMETRIC
+    | {"grid": {"grid_spacing_pct": "0.001", "num_levels": 3, "volatility_multiple": 0}, "risk": {"stop_loss_pct": "0.2"}},
+    "a floor that moves": {"risk": {"var_limit_pct": "0.045", "floor_half_life_hours": 3}},
+    "an absolute limit": {"risk": {"var_limit": 4500, "floor_half_life_hours": 3}},
+    "funding that tilts": {"hedge": {"funding_tilt": 0.3, "funding_tilt_full": 0.1}},
+    "a cap that binds": {"risk": {"max_effective_leverage": "0.6"}},
+    "a short inventory": {"inventory": {"quantity": -1}, "hedge": {"amplitude_adverse": 0.2, "min_ratio": 0.1}},
+    "a neutral grid": {"inventory": {"quantity": 0}, "risk": {"max_position_size": 1}, "hedge": {"amplitude": 1}},
+    "an average anchor": {"grid": {"anchor": "ema"}},
+    "arithmetic nodes and few orders": {"grid": {"spacing": "arithmetic", "num_levels": 20}, "execution": {"max_active_orders": 3}},
+}
+
+
+async def run(config: dict[str, Any], seed: int, *, zone: bool) -> tuple[list[Any], list[Any], int]:
+    """Events without ticks (a skipped decision writes none either way), fills, and decisions made in full."""
+    store = MemoryStore()
+    paper = PaperSettings(quote_balance=100_000) if config.get("inventory", {}).get("quantity") == 0 else PaperSettings()
+    broker = PaperBroker(paper, SimulatedFeed(seed=seed, days=6), SimulatedClock(), SeededIds(seed))
+    bot = GridHedgeBot(broker=broker, symbol="BTCUSDT", config=config, store=store)
+    bot.uses_zone = zone
+    await bot.start()
+    decisions, last = 0, None
+    while await bot.step():
+        if bot.last is not None and bot.last[1] is not last:
+            decisions, last = decisions + 1, bot.last[1]
+    events = [(s.event, s.hash) for s in await store.events(limit=10**6)]
+    fills = list(await broker.fills(bot.symbol))
+    return events, fills, decisions
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("seed", [3, 19])
+async def test_with_and_without_the_zone_the_same_things_happen(name, seed):
+    events, fills, decisions = await run(CASES[name], seed, zone=True)
+    expected_events, expected_fills, all_decisions = await run(CASES[name], seed, zone=False)
+    assert fills == expected_fills
+    assert events == expected_events
+    assert all_decisions == 6 * 1440
+    assert decisions <= all_decisions
+    assert len(fills) > 0
