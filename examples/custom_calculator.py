@@ -68,8 +68,8 @@ async def by_name() -> None:
     for _ in range(MINUTES):
         await bot.step()  # one market update, and a tick if one is due
     fills, orders = await bot.broker.fills(bot.symbol), await bot.broker.open_orders(bot.symbol)
-    rungs = ", ".join(f"{o.request.side} {o.request.quantity} at {o.request.price}" for o in orders if o.request.purpose is Purpose.GRID)
-    print(f"By name: {len(fills)} fills in a day; resting now: {rungs}")
+    grid = sorted((order.request for order in orders if order.request.purpose is Purpose.GRID), key=lambda order: order.price or 0)
+    print(f"By name: {len(fills)} fills in a day; resting now: {', '.join(f'{o.side} {o.quantity} at {o.price}' for o in grid)}")
     await bot.stop()
 
 

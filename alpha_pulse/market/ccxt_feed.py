@@ -100,8 +100,9 @@ class CcxtFeed:
                     f"{exchange.id} does not list {symbol}.", field="symbol", value=pair.name, fix="choose a pair that it lists"
                 )
         book = await self._ask(self._rest.fetch_order_book(pair.perpetual, _TOP_ROWS))
-        price = book["bids"][0][0] if book["bids"] else 1.0
-        rules = instrument_of(pair, self._rest.markets[pair.perpetual], self._rest.precisionMode, price)
+        if not book["bids"]:
+            raise Transient(f"{self._id} has no bids for {pair.perpetual}, or did not answer with a book")
+        rules = instrument_of(pair, self._rest.markets[pair.perpetual], self._rest.precisionMode, float(book["bids"][0][0]))
         self._rules[pair.perpetual] = rules
         return rules
 

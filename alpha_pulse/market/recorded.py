@@ -23,6 +23,14 @@ _INTERVALS_H: Final = (1, 2, 4, 8)
 _SAME_MARKET: Final = 2.0  # spot and perpetual differ by less than this factor, or the files belong to different markets
 
 
+class _Rates(NamedTuple):
+    """Funding as known at each settlement; the first entry, at time 0, is what was known before any."""
+
+    known_ms: Stamps
+    rate: Floats
+    interval_h: Floats
+
+
 class _Rows(NamedTuple):
     """A pair's aligned columns, one entry per bar of the perpetual."""
 
@@ -32,9 +40,8 @@ class _Rows(NamedTuple):
     mark: Floats | None
     spot: Floats  # NaN where spot was out
     index_price: Floats
-    rate: Floats  # last settled, as known at each close
-    interval_h: Floats
-    settled: Floats  # NaN where nothing settles
+    rates: _Rates
+    settled: dict[int, float]  # by bar number
     grid: TickGrid
     first: int  # the first bar that ``next`` delivers
     stop: int
@@ -82,6 +89,7 @@ class RecordedFeed:
         self._pair: HedgePair | None = None
         self._streams: ByPair[Stream] = ByPair()
         self.gaps: tuple[Gap, ...] = ()
+        self._said = False
 
     async def open(self, pair: HedgePair, instrument: Instrument, *, resume_after_ms: int = 0) -> None:
         """Read and check the files, and get ready to deliver.
@@ -124,73 +132,72 @@ class RecordedFeed:
         self._rows = self._pair = None
 
     def _load(self, pair: HedgePair, instrument: Instrument) -> _Rows:
-        perp, spot = read_candles(self._perp), read_candles(self._spot)
-        mark = None if self._mark is None else read_candles(self._mark, volume=False)
-        funding = None if self._funding is None else read_funding(self._funding)
-        for other in (spot, mark):
-            if other is not None:
-                _check_step(perp, other)
+        """Read, check and align the files one after the other, so that few copies live at a time."""
+        perp = read_candles(self._perp)
         if perp.columns[2].min() < instrument.tick:
             row = int(np.argmin(perp.columns[2])) + 1
             raise DataError(f"its price is under one tick of {pair.perpetual} ({instrument.tick_size}).", path=perp.path, row=row)
-        aligned_spot = _align(perp, spot)
-        aligned_spot[:4] *= pair.multiplier
-        aligned_spot[4] /= pair.multiplier
-        _check_same_market(perp, spot, aligned_spot)
-        aligned_mark = None if mark is None else _or_else(_align(perp, mark), perp.columns)
+        gaps = perp.gaps
+        spot, missing = self._aligned(perp, self._spot)
+        gaps += missing
+        spot[:4] *= pair.multiplier
+        spot[4] /= pair.multiplier
+        _check_same_market(perp, str(self._spot), spot)
+        mark = None
+        if self._mark is not None:
+            mark, missing = self._aligned(perp, self._mark, volume=False)
+            gaps += missing
+            out = np.isnan(mark[0])
+            mark[:, out] = perp.columns[:, out]
+        funding = None if self._funding is None else read_funding(self._funding)
+        rates, settled = _funding(perp, funding, instrument.funding_interval_hours)
+        self._report(gaps)
         stop = len(perp.open_ms) if self._end_ms is None else int(np.searchsorted(perp.open_ms, self._end_ms))
-        rate, interval_h, settled = _funding_columns(perp, funding, instrument.funding_interval_hours)
-        self._report(perp, spot, mark, funding)
-        index = _index(perp.columns[3], aligned_spot[3], None if aligned_mark is None else aligned_mark[3])
+        index = _index(perp.columns[3], spot[3], None if mark is None else mark[3])
         grid = TickGrid(instrument.tick_size)
-        return _Rows(perp.open_ms, perp.step_ms, perp.columns, aligned_mark, aligned_spot, index, rate, interval_h, settled, grid, 0, stop)
+        return _Rows(perp.open_ms, perp.step_ms, perp.columns, mark, spot, index, rates, settled, grid, 0, stop)
 
-    def _report(self, perp: Candles, spot: Candles, mark: Candles | None, funding: Funding | None) -> None:
+    @staticmethod
+    def _aligned(perp: Candles, path: Path, *, volume: bool = True) -> tuple[Floats, tuple[Gap, ...]]:
+        """Another file's columns at the perpetual's times (NaN where it has no row), and what it lacks."""
+        other = read_candles(path, volume=volume)
+        if other.step_ms != perp.step_ms:
+            theirs, ours = other.step_ms // MINUTE_MS, perp.step_ms // MINUTE_MS
+            raise DataError(
+                f"its candles are {theirs} min, the perpetual's {ours} min.", path=other.path, fix=f"give candles of {ours} min"
+            )
+        gaps = other.gaps + _uncovered(perp, other)
+        if np.array_equal(other.open_ms, perp.open_ms):
+            return other.columns, gaps
+        at = np.searchsorted(other.open_ms, perp.open_ms)
+        at[at == len(other.open_ms)] = 0
+        aligned: Floats = other.columns[:, at]
+        aligned[:, other.open_ms[at] != perp.open_ms] = np.nan
+        return aligned, gaps
+
+    def _report(self, gaps: tuple[Gap, ...]) -> None:
         """List what is missing, and say it once."""
-        say = self._rows is None and self._pair is None and not self.gaps
-        self.gaps = perp.gaps + spot.gaps + _uncovered(perp, spot)
-        if mark is not None:
-            self.gaps += mark.gaps + _uncovered(perp, mark)
-        if not say:
+        self.gaps = gaps
+        if self._said:
             return
-        for gap in self.gaps[:_LISTED]:
+        self._said = True
+        for gap in gaps[:_LISTED]:
             logger.warning("{}: {} rows missing, {} .. {}", gap.path, gap.missing, iso(gap.first_ms), iso(gap.last_ms))
-        if len(self.gaps) > _LISTED:
-            logger.warning("and {} more gaps, {} gaps in all", len(self.gaps) - _LISTED, len(self.gaps))
-        if mark is None:
+        if len(gaps) > _LISTED:
+            logger.warning("and {} more gaps, {} gaps in all", len(gaps) - _LISTED, len(gaps))
+        if self._mark is None:
             logger.info("No mark prices were given: the perpetual's own prices stand in for them")
-        if funding is None:
+        if self._funding is None:
             logger.info("No funding rates were given: no funding is paid or received")
 
 
-def _check_step(perp: Candles, other: Candles) -> None:
-    if other.step_ms != perp.step_ms:
-        theirs, ours = other.step_ms // MINUTE_MS, perp.step_ms // MINUTE_MS
-        raise DataError(f"its candles are {theirs} min, the perpetual's {ours} min.", path=other.path, fix=f"give candles of {ours} min")
-
-
-def _align(perp: Candles, other: Candles) -> Floats:
-    """The other file's columns at the perpetual's times; NaN where it has no row."""
-    at = np.searchsorted(other.open_ms, perp.open_ms)
-    at[at == len(other.open_ms)] = 0
-    aligned: Floats = other.columns[:, at]
-    aligned[:, other.open_ms[at] != perp.open_ms] = np.nan
-    return aligned
-
-
-def _or_else(columns: Floats, fallback: Floats) -> Floats:
-    return np.where(np.isnan(columns[0]), fallback, columns)
-
-
-def _check_same_market(perp: Candles, spot: Candles, aligned: Floats) -> None:
-    ratio = aligned[3] / perp.columns[3]
+def _check_same_market(perp: Candles, path: str, spot: Floats) -> None:
+    ratio = spot[3] / perp.columns[3]
     if np.isnan(ratio).all():
-        raise DataError("it shares no time with the perpetual's candles.", path=spot.path, fix="give recordings of the same period")
+        raise DataError("it shares no time with the perpetual's candles.", path=path, fix="give recordings of the same period")
     usual = float(np.nanmedian(ratio))
     if not 1.0 / _SAME_MARKET < usual < _SAME_MARKET:
-        raise DataError(
-            f"its prices are {usual:.3g} times the perpetual's.", path=spot.path, fix="give spot and perpetual of the same coin"
-        )
+        raise DataError(f"its prices are {usual:.3g} times the perpetual's.", path=path, fix="give spot and perpetual of the same coin")
 
 
 def _uncovered(perp: Candles, other: Candles) -> tuple[Gap, ...]:
@@ -210,21 +217,22 @@ def _index(perp: Floats, spot: Floats, mark: Floats | None) -> Floats:
     return np.where(np.isnan(spot), moved, spot)
 
 
-def _funding_columns(perp: Candles, funding: Funding | None, default_h: int) -> tuple[Floats, Floats, Floats]:
-    """Last settled rate, interval [h] and settlement (NaN = none) of each bar."""
-    count = len(perp.open_ms)
-    settled = np.full(count, np.nan)
+def _funding(perp: Candles, funding: Funding | None, default_h: int) -> tuple[_Rates, dict[int, float]]:
+    """What is known of funding when, and what settles in which bar."""
     if funding is None:
-        return np.zeros(count), np.full(count, float(default_h)), settled
+        return _Rates(np.zeros(1, np.int64), np.zeros(1), np.full(1, float(default_h))), {}
     intervals = _intervals(funding.settled_ms, default_h)
-    known = np.searchsorted(funding.settled_ms, perp.open_ms + perp.step_ms) - 1  # the last settlement before the close
-    rate = np.where(known < 0, 0.0, funding.rates[known])
-    interval = np.where(known < 0, intervals[0], intervals[known])
+    known = _Rates(
+        np.concatenate(([0], funding.settled_ms)),
+        np.concatenate(([0.0], funding.rates)),
+        np.concatenate((intervals[:1], intervals)),
+    )
+    settled: dict[int, float] = {}
     bars = np.searchsorted(perp.open_ms + perp.step_ms, funding.settled_ms, side="right")
     for bar, time, value in zip(bars.tolist(), funding.settled_ms.tolist(), funding.rates.tolist(), strict=True):
-        if bar < count and time >= perp.open_ms[0]:
-            settled[bar] = value if np.isnan(settled[bar]) else settled[bar] + value
-    return rate, interval, settled
+        if bar < len(perp.open_ms) and time >= perp.open_ms[0]:
+            settled[bar] = settled.get(bar, 0.0) + value
+    return known, settled
 
 
 def _intervals(settled_ms: Stamps, default_h: int) -> Floats:
@@ -251,15 +259,15 @@ def _updates(rows: _Rows, part: slice) -> list[MarketUpdate]:
     spot: list[Bar | None] = list(_bars(rows.spot[:, part]))
     for i in np.flatnonzero(spot_out).tolist():
         spot[i] = None
-    settled: list[float | None] = [None] * len(opens)
-    for i in np.flatnonzero(~np.isnan(rows.settled[part])).tolist():
-        settled[i] = float(rows.settled[part][i])
-    interval_ms = (rows.interval_h[part] * HOUR_MS).astype(np.int64)
+    settled = [rows.settled.get(bar) for bar in range(part.start, part.stop)]
+    known = np.searchsorted(rows.rates.known_ms, closes) - 1  # the last settlement before each close
+    interval_h = rows.rates.interval_h[known]
+    interval_ms = (interval_h * HOUR_MS).astype(np.int64)
     bid = rows.grid.down(rows.perp[3, part])
     columns = (
         opens.tolist(), closes.tolist(), perp, perp if rows.mark is None else _bars(rows.mark[:, part]), spot,
-        rows.index_price[part].tolist(), bid.tolist(), rows.grid.above(bid).tolist(), rows.rate[part].tolist(),
-        rows.interval_h[part].tolist(), (-(-closes // interval_ms) * interval_ms).tolist(), settled, repeat(0.0), repeat(0.0),
+        rows.index_price[part].tolist(), bid.tolist(), rows.grid.above(bid).tolist(), rows.rates.rate[known].tolist(),
+        interval_h.tolist(), (-(-closes // interval_ms) * interval_ms).tolist(), settled, repeat(0.0), repeat(0.0),
     )  # fmt: skip
     return list(map(make_update, zip(*columns, strict=False)))
 

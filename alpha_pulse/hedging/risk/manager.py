@@ -16,6 +16,12 @@ from alpha_pulse.hedging.risk.var import normal_quantile, parametric_var, var_fl
 from alpha_pulse.hedging.risk.zone import RiskZone, risk_zone
 
 _ALERT_SIGMAS, _NO_INCREASE_SIGMAS, _CUT_SIGMAS = 10.0, 6.0, 4.0
+WIDEST = 2.0  # volatility widens a distance to twice itself at most: one wild bar must not take a hedge apart
+
+
+def margin_distance(configured: float, sigmas: float, volatility_day: float) -> float:
+    """A distance to liquidation, fraction of mark: the configured one, or some daily sigmas if larger, up to twice itself."""
+    return min(max(configured, sigmas * volatility_day), WIDEST * configured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ class HedgeRiskManager:
 
     def zone(self, snapshot: Snapshot, assessment: Assessment) -> RiskZone | None:
         """The markets that would be assessed as this one was, if that changed nothing; see ``RiskZone``."""
-        return risk_zone(self, snapshot, assessment, _ALERT_SIGMAS)
+        return risk_zone(self, snapshot, assessment, WIDEST * self.settings.alert_distance)
 
     def var_strain(self, inventory: float) -> tuple[float, bool]:
         """(VaR over its limit per unit of σ_day, whether it is per unit of price too); 0 without a limit."""
@@ -154,8 +160,8 @@ class HedgeRiskManager:
         allowed = max(0.0, self._leverage * view.equity / view.mark)
         most = self._max_position if self._max_position < math.inf else abs(view.inventory)
         hard = min(max(allowed, held), most)
-        no_increase = max(float(self.settings.no_increase_distance), _NO_INCREASE_SIGMAS * sigma)
-        cut = max(float(self.settings.cut_distance), _CUT_SIGMAS * sigma)
+        no_increase = margin_distance(self.settings.no_increase_distance, _NO_INCREASE_SIGMAS, sigma)
+        cut = margin_distance(self.settings.cut_distance, _CUT_SIGMAS, sigma)
         cutting = liquidation <= cut or (memory.margin_cut and liquidation < no_increase)
         if cutting != memory.margin_cut:
             memory = replace(memory, margin_cut=cutting)
@@ -200,7 +206,7 @@ class HedgeRiskManager:
         return replace(memory, state=state, reasons=reasons, halted=halted)
 
     def _alerts(self, snapshot: Snapshot, view: Wallets, liquidation: float, sigma: float, var: float, floor: float) -> tuple[Alert, ...]:
-        wanted = max(float(self.settings.alert_distance), _ALERT_SIGMAS * sigma)
+        wanted = margin_distance(self.settings.alert_distance, _ALERT_SIGMAS, sigma)
         if liquidation > wanted and floor == 0.0:
             return ()
         alerts = []

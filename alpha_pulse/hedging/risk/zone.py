@@ -37,8 +37,7 @@ class RiskZone:
     mark_high: float
     equity_per_mark: float  # equity must stay above this many base units for the caps not to bind
     liquidation: float  # price; 0 = none
-    alert_distance: float
-    alert_sigmas: float
+    clear_distance: float  # no alert, no cap, no cut can be due while liquidation is farther than this
     var_per_sigma: float  # VaR over its limit, per unit of σ_day (and per unit of price with an absolute limit)
     var_absolute: bool
     var_low: float  # of VaR over its limit; matters from ``decay_ms`` on
@@ -64,12 +63,14 @@ class RiskZone:
             return False
         if self.liquidation == 0.0:
             return True
-        wanted = max(self.alert_sigmas * sigma, self.alert_distance)
-        return abs(self.liquidation / mark - 1.0) > wanted + _TIER_MARGIN
+        return abs(self.liquidation / mark - 1.0) > self.clear_distance
 
 
-def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment, alert_sigmas: float) -> RiskZone | None:
-    """The zone around a snapshot whose assessment changed nothing, or None where something is close to changing."""
+def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment, clear_distance: float) -> RiskZone | None:
+    """The zone around a snapshot whose assessment changed nothing, or None where something is close to changing.
+
+    ``clear_distance``: farther from liquidation than this (fraction of mark), margin has nothing to say.
+    """
     memory, account, inventory = assessment.memory, snapshot.account, float(snapshot.inventory)
     if not isinstance(manager.policy.sizer, ConstantSizer):
         return None
@@ -99,8 +100,7 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
         mark_high=high,
         equity_per_mark=demand / leverage * (1.0 + _HAIR),
         liquidation=liquidation_price(wallet, position, entry, snapshot.instrument, rough) if position else 0.0,
-        alert_distance=float(settings.alert_distance),
-        alert_sigmas=alert_sigmas,
+        clear_distance=clear_distance + _TIER_MARGIN,
         var_per_sigma=var_per_sigma,
         var_absolute=absolute,
         var_low=var_low,

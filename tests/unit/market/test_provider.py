@@ -78,6 +78,13 @@ async def test_a_problem_needs_no_movable_clock():
     assert await provider([FeedProblem(START, "down")], clock=FakeClock()).advance(SYMBOL) == FeedProblem(START, "down")
 
 
+async def test_a_live_update_of_a_stale_market_still_moves_the_indicators():
+    made = provider([update(0, 100.0), update(1, 110.0)], clock=FakeClock(START + 3600_000))
+    first, second = await drain(made)
+    assert first.stale_reason
+    assert second.indicators.volatility_day > first.indicators.volatility_day
+
+
 async def test_a_broken_update_leaves_state_and_indicators_as_they_were():
     made = provider([update(0), update(1, bid=200.0), update(2)])
     first = await made.advance(SYMBOL)
@@ -123,7 +130,12 @@ async def test_a_feed_that_repeats_itself_is_frozen():
 
 
 async def test_there_is_no_state_before_the_first_update():
-    assert provider([update()], past=[update(-1)]).current(SYMBOL) is None
+    assert provider([update()]).current(SYMBOL) is None
+
+
+async def test_after_a_restart_the_last_update_before_it_can_still_be_acted_upon():
+    made = provider([update()], past=[update(-2), update(-1), update(-1, ask=math.nan)])
+    assert made.current(SYMBOL).raw == update(-1)
 
 
 async def test_volatility_starts_from_a_usual_day_and_forgets_it():
@@ -179,7 +191,7 @@ async def test_a_resumed_run_has_the_indicators_of_an_uninterrupted_one_bit_for_
     whole = await drain(provider(updates))
     clock = MovableClock(0)
     resumed = provider(updates[3000:], past=updates[:3000], clock=clock)
-    assert resumed.current(SYMBOL) is None
+    assert resumed.current(SYMBOL).indicators == whole[2999].indicators
     assert clock.ms == updates[2999].close_ms
     rest = await drain(resumed)
     assert [state.indicators for state in rest] == [state.indicators for state in whole[3000:]]

@@ -11,6 +11,7 @@ import pytest
 from alpha_pulse.hedging.common.types import BotState, RiskMemory, RiskState
 from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.parts import risk_manager_for
+from alpha_pulse.hedging.risk.manager import margin_distance
 from alpha_pulse.testing.snapshots import make_account, make_snapshot
 
 
@@ -157,6 +158,12 @@ def test_in_a_wild_market_the_distances_grow_with_volatility():
     risk = manager(max_position_size=5, max_effective_leverage=10, var_limit_pct=None)
     wild = risk.assess(make_snapshot(inventory="3", account=short(4.5), volatility_day=0.06))
     assert wild.state is RiskState.MARGIN_REDUCE  # 4 σ = 24 % is more than the 22 % left
+
+
+def test_one_wild_bar_widens_a_distance_to_twice_itself_and_no_further():
+    assert margin_distance(0.15, 4.0, 0.02) == 0.15
+    assert margin_distance(0.15, 4.0, 0.05) == pytest.approx(0.20)
+    assert margin_distance(0.15, 4.0, 0.60) == pytest.approx(0.30)
 
 
 def test_a_liquidation_by_the_venue_halts():

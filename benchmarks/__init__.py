@@ -1,0 +1,1 @@
+"""Every figure that the README claims, measured: ``python -m benchmarks`` (or ``make bench``)."""

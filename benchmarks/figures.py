@@ -1,0 +1,102 @@
+"""What is measured: the figures by name, their goals, and what each of them includes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One thing that is measured. ``goal`` and ``least`` are limits on the good side of which the value should lie."""
+
+    name: str
+    unit: str
+    includes: str  # exactly what was timed or counted
+    goal: float | None = None
+    better: Literal["more", "less"] = "less"
+    least: float | None = None  # what still serves
+    beside: str = ""  # what others need for the like
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A figure and every value that was measured for it, or why there is none."""
+
+    figure: Figure
+    values: tuple[float, ...]
+    missing: str = ""
+
+    @property
+    def value(self) -> float | None:
+        """The median of the repeats; None where nothing was measured."""
+        return median(self.values) if self.values else None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is met; None without a goal or without a value."""
+        if self.value is None or self.figure.goal is None:
+            return None
+        return self.value >= self.figure.goal if self.figure.better == "more" else self.value <= self.figure.goal
+
+
+_REPLAY: Final = (
+    "from settings to the finished record, on one core: making or reading the market, bot, paper broker, store, log file, one row of"
+    " results a bar; not the start of the process (imports)"
+)
+_LATENCY: Final = (
+    "from the moment the feed has a bar until the plan is approved, in the bot's own step(): matching at the paper venue, indicators,"
+    " gathering, decision, risk check; not the feed, storing and sending"
+)
+_MEMORY: Final = "peak resident memory of the process that replays a year, 525,600 bars, simulated, record of results included"
+
+
+def _speed(name: str, market: str) -> Figure:
+    return Figure(name, "bars/s", f"{market}; 5 levels a side; {_REPLAY}", 60_000, "more", 10_000, "nautilus_trader 57,600")
+
+
+def _latency(case: str, goal: float | None, what: str) -> tuple[Figure, Figure]:
+    return (
+        Figure(f"decision: {case}, median", "µs", f"{what}; {_LATENCY}", goal),
+        Figure(f"decision: {case}, p99", "µs", f"{what}; {_LATENCY}"),
+    )
+
+
+REPLAY_MEMORY: Final = _speed("replay, MemoryStore", "120 days of a simulated market")
+REPLAY_SQLITE: Final = _speed("replay, SqlStore (SQLite, buffered)", "120 days of a simulated market, events kept as by `alpha-pulse demo`")
+REPLAY_RECORDED: Final = _speed("replay of recorded BTC, MemoryStore", "Binance BTCUSDT 1m with funding, 2025-05-20 to 06-24, Parquet")
+ALL_UPDATES: Final = _latency("any update", 50.0, "every one-minute bar")
+QUIET: Final = _latency("quiet update", 50.0, "nothing filled, no node crossed")
+CROSSING: Final = _latency(
+    "update that crosses a node", 50.0, "the middle of the market is between two other nodes than before, nothing filled"
+)
+AFTER_FILL: Final = _latency(
+    "update with a fill", 50.0, "an order filled on this bar: it is booked, and the ladder and the stop are laid anew"
+)
+YEAR_MEMORY: Final = Figure("memory for a year, MemoryStore", "MB", _MEMORY, 300, beside="nautilus_trader 610")
+YEAR_SQLITE: Final = Figure("memory for a year, SqlStore (SQLite, buffered)", "MB", _MEMORY, 300, beside="nautilus_trader 610")
+HELP: Final = Figure("alpha-pulse --help", "s", "wall time of the whole process", 0.5)
+DEMO: Final = Figure("alpha-pulse demo", "s", "wall time of the whole process: 30 days simulated, report and files written", 60)
+INSTALL: Final = Figure(
+    "core on disk",
+    "MB",
+    "disk blocks of the package and everything that it requires without extras, pip included",
+    520,
+    beside="freqtrade 771, nautilus_trader 674, jesse 1,100",
+)
+
+FIGURES: Final = (
+    REPLAY_MEMORY,
+    REPLAY_SQLITE,
+    REPLAY_RECORDED,
+    *ALL_UPDATES,
+    *QUIET,
+    *CROSSING,
+    *AFTER_FILL,
+    YEAR_MEMORY,
+    YEAR_SQLITE,
+    HELP,
+    DEMO,
+    INSTALL,
+)

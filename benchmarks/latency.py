@@ -1,0 +1,135 @@
+"""How long the bot takes to decide: ``python -m benchmarks.latency``. Prints one line of JSON: per case count, median and p99 in µs.
+
+The real bot steps through a simulated market. A feed around the feed notes when a bar is there; the risk manager notes when it has
+approved a plan, and where the bot finds that nothing is to be sent, the end of its step counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from loguru import logger
+
+from alpha_pulse.domain.instrument import HedgePair, Instrument
+from alpha_pulse.domain.market import MarketUpdate
+from alpha_pulse.execution.broker_factory import create_broker
+from alpha_pulse.hedging.common.approved import ApprovedPlan
+from alpha_pulse.hedging.common.interfaces import FeedProblem, MarketFeed
+from alpha_pulse.hedging.common.types import Assessment, Plan, Snapshot
+from alpha_pulse.hedging.grid.bot import GridHedgeBot
+from alpha_pulse.hedging.grid.config import BotConfig
+from alpha_pulse.hedging.grid.parts import risk_manager_for
+from alpha_pulse.hedging.risk.manager import HedgeRiskManager
+from alpha_pulse.market.simulated import SimulatedFeed
+from benchmarks.replay import stay_on_one_core
+
+CASES = ("any update", "quiet update", "update that crosses a node", "update with a fill")
+_WARM_UP = 1440  # bars before anything is counted
+
+
+class TimedFeed:
+    """A ``MarketFeed`` that notes when it handed out an update."""
+
+    def __init__(self, inner: MarketFeed) -> None:
+        self._inner = inner
+        self.delivered_ns = 0
+
+    async def open(self, pair: HedgePair, instrument: Instrument, *, resume_after_ms: int = 0) -> None:
+        """See ``MarketFeed``."""
+        await self._inner.open(pair, instrument, resume_after_ms=resume_after_ms)
+
+    async def next(self, symbol: str) -> MarketUpdate | FeedProblem | None:
+        """The next update; the clock starts."""
+        update = await self._inner.next(symbol)
+        self.delivered_ns = time.perf_counter_ns()
+        return update
+
+    def latest(self, symbol: str) -> MarketUpdate | None:
+        """See ``MarketFeed``."""
+        return self._inner.latest(symbol)
+
+    def history(self, symbol: str) -> Iterable[MarketUpdate]:
+        """See ``MarketFeed``."""
+        return self._inner.history(symbol)
+
+    def instrument(self, pair: HedgePair) -> Instrument | None:
+        """See ``MarketFeed``."""
+        return self._inner.instrument(pair)
+
+    async def close(self) -> None:
+        """See ``MarketFeed``."""
+        await self._inner.close()
+
+
+class TimedRiskManager(HedgeRiskManager):
+    """The bot's own risk manager, which notes when it had approved a plan."""
+
+    approved_ns = 0
+
+    def check(self, plan: Plan, snapshot: Snapshot, assessment: Assessment) -> ApprovedPlan:
+        """Approve; the clock stops."""
+        approved = super().check(plan, snapshot, assessment)
+        self.approved_ns = time.perf_counter_ns()
+        return approved
+
+
+def node_of(bot: GridHedgeBot) -> int:
+    """Between which nodes of the curve the middle of the market lies, by the number of the lower one."""
+    if bot.last is None:
+        return 0
+    curve, market = bot.last[1].curve, bot.data_provider.current(bot.symbol)
+    return 0 if market is None else math.floor(math.log(market.mid / curve.anchor) / math.log1p(curve.spacing))
+
+
+async def measure(days: float) -> dict[str, list[int]]:
+    """Nanoseconds of every update after the warm-up, by case."""
+    feed = TimedFeed(SimulatedFeed(7, days=days))
+    config = BotConfig.from_mapping({"num_levels": 5})
+    policy = risk_manager_for(config)
+    risk = TimedRiskManager(policy.settings, policy.policy)
+    broker = create_broker("paper", feed=feed)
+    bot = await GridHedgeBot.create(broker=broker, symbol="BTCUSDT", config=config, risk_manager=risk)
+    taken: dict[str, list[int]] = {case: [] for case in CASES}
+    seen = fills = node = 0
+    while True:
+        risk.approved_ns = 0
+        if not await bot.step():
+            break
+        elapsed = (risk.approved_ns or time.perf_counter_ns()) - feed.delivered_ns
+        before, fills, was, node = fills, len(await broker.fills(bot.symbol)), node, node_of(bot)
+        seen += 1
+        if seen > _WARM_UP:
+            case = CASES[3] if fills > before else CASES[2] if node != was else CASES[1]
+            taken[case].append(elapsed)
+            taken[CASES[0]].append(elapsed)
+    await bot.stop()
+    return taken
+
+
+def summary(nanoseconds: list[int]) -> dict[str, Any]:
+    """Count, median and 99th percentile (nearest rank) in µs; no figures of an empty list."""
+    if not nanoseconds:
+        return {"count": 0}
+    ordered = sorted(nanoseconds)
+    ranks = {"median": 0.5, "p99": 0.99}
+    return {"count": len(ordered)} | {name: ordered[math.ceil(rank * len(ordered)) - 1] / 1000.0 for name, rank in ranks.items()}
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=float, default=120.0)
+    days = parser.parse_args().days
+    logger.remove()
+    stay_on_one_core()
+    print(json.dumps({case: summary(taken) for case, taken in asyncio.run(measure(days)).items()}))
+
+
+if __name__ == "__main__":
+    main()

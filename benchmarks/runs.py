@@ -1,0 +1,128 @@
+"""Runs every measurement in a fresh process of its own, and gathers the readings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import figures
+from benchmarks.figures import Figure, Reading
+from benchmarks.install import core_size
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+DATA: Final = ROOT.parent / "shared" / "data"
+_MEGABYTE: Final = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is run."""
+
+    days: float  # of the simulated market that is replayed
+    year: float  # days of the "year" whose memory is measured
+    demo: float  # days of the demo
+    repeats: int
+
+
+FULL: Final = Scale(days=120, year=365, demo=30, repeats=3)
+QUICK: Final = Scale(days=2, year=1, demo=1, repeats=1)
+
+Measured = dict[Figure, tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Figures that come from one kind of run. ``why_not`` says what is missing for it, if anything is."""
+
+    figures: tuple[Figure, ...]
+    run: Callable[[Scale], Measured]
+    why_not: Callable[[], str] = lambda: ""
+
+    def readings(self, scale: Scale) -> list[Reading]:
+        """Measure, unless something is missing for it."""
+        missing = self.why_not()
+        measured = {} if missing else self.run(scale)
+        return [Reading(figure, measured.get(figure, ()), missing or "it did not happen in this run") for figure in self.figures]
+
+
+def measurements() -> Iterator[Measurement]:
+    """Every measurement, in the order of the table."""
+    yield Measurement((figures.REPLAY_MEMORY,), lambda scale: _speed(figures.REPLAY_MEMORY, scale, "--days", str(scale.days)))
+    yield Measurement(
+        (figures.REPLAY_SQLITE,), lambda scale: _speed(figures.REPLAY_SQLITE, scale, "--days", str(scale.days), "--store", "sqlite")
+    )
+    yield Measurement((figures.REPLAY_RECORDED,), lambda scale: _speed(figures.REPLAY_RECORDED, scale, "--data", str(DATA)), _no_data)
+    latency = (figures.ALL_UPDATES, figures.QUIET, figures.CROSSING, figures.AFTER_FILL)
+    yield Measurement(tuple(figure for pair in latency for figure in pair), _latencies)
+    yield Measurement((figures.YEAR_MEMORY,), lambda scale: _memory(figures.YEAR_MEMORY, scale, "memory"))
+    yield Measurement((figures.YEAR_SQLITE,), lambda scale: _memory(figures.YEAR_SQLITE, scale, "sqlite"))
+    yield Measurement((figures.HELP,), _help)
+    yield Measurement((figures.DEMO,), _demo)
+    yield Measurement((figures.INSTALL,), lambda _: {figures.INSTALL: (core_size() / _MEGABYTE,)})
+
+
+def _no_data() -> str:
+    return "" if DATA.is_dir() else f"there is no {DATA}"
+
+
+def _speed(figure: Figure, scale: Scale, *arguments: str) -> Measured:
+    runs = [_worker("replay", *arguments) for _ in range(scale.repeats)]
+    return {figure: tuple(run["bars"] / run["seconds"] for run in runs)}
+
+
+def _latencies(scale: Scale) -> Measured:
+    runs = [_worker("latency", "--days", str(scale.days)) for _ in range(scale.repeats)]
+    measured: Measured = {}
+    for pair in (figures.ALL_UPDATES, figures.QUIET, figures.CROSSING, figures.AFTER_FILL):
+        case = pair[0].name.removeprefix("decision: ").removesuffix(", median")
+        for figure, statistic in zip(pair, ("median", "p99"), strict=True):
+            measured[figure] = tuple(run[case][statistic] for run in runs if statistic in run[case])
+    return measured
+
+
+def _memory(figure: Figure, scale: Scale, store: str) -> Measured:
+    return {figure: (_worker("replay", "--days", str(scale.year), "--store", store)["peak_memory"] / _MEGABYTE,)}
+
+
+def _help(scale: Scale) -> Measured:
+    return {figures.HELP: tuple(_wall("--help") for _ in range(scale.repeats))}
+
+
+def _demo(scale: Scale) -> Measured:
+    return {figures.DEMO: tuple(_wall("demo", "--days", str(scale.demo), "--out", "out") for _ in range(scale.repeats))}
+
+
+def _worker(module: str, *arguments: str) -> dict[str, Any]:
+    """Run ``benchmarks.MODULE`` and read the line of JSON that it prints."""
+    answer = _run(ROOT, "-m", f"benchmarks.{module}", *arguments)
+    result: dict[str, Any] = json.loads(answer)
+    return result
+
+
+def _wall(*arguments: str) -> float:
+    """Seconds that an ``alpha-pulse`` command takes as a process, in an empty folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        _run(Path(folder), "-m", "alpha_pulse", *arguments)
+        return time.perf_counter() - start
+
+
+def _run(folder: Path, *arguments: str) -> str:
+    """Standard output of a Python process; what it says on standard error is ours to pass on when it fails.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "TRADING_MODE"} | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own programs
+    if done.returncode:
+        raise SystemExit(f"benchmarks: {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
