@@ -1,4 +1,4 @@
-"""One replay in a process of its own: ``python -m benchmarks.replay``. Prints one line of JSON: bars, seconds, peak memory in bytes.
+"""Replays in a process of their own: ``python -m benchmarks.replay``. Prints one line of JSON: bars, fills, seconds, peak memory in bytes.
 
 The clock runs from the settings to the finished record; imports are done before it starts.
 """
@@ -34,10 +34,10 @@ _RECORDED = {
 }
 
 
-def settings_for(*, days: float = 0.0, data: Path | None = None) -> Settings:
+def settings_for(*, days: float = 0.0, seed: int = 7, data: Path | None = None) -> Settings:
     """The defaults with 5 levels a side, over a simulated market of ``days`` or the recorded one in ``data``."""
     if data is None:
-        return Settings.read({"num_levels": 5, "feed": {"source": "simulated", "days": days}})
+        return Settings.read({"num_levels": 5, "feed": {"source": "simulated", "days": days, "seed": seed}})
     return Settings.read({"num_levels": 5, "feed": {"source": "recorded", **{name: data / file for name, file in _RECORDED.items()}}})
 
 
@@ -45,9 +45,10 @@ async def replay_with(settings: Settings, store: str, folder: Path) -> RunRecord
     """Replay with the store that is named: ``memory`` or ``sqlite``."""
     if store == "memory":
         return await replay(settings, store=MemoryStore())
-    engine = await open_database(f"sqlite+aiosqlite:///{folder / 'events.db'}", durable=False)
+    engine = await open_database(f"sqlite+aiosqlite:///{folder / f'events-{settings.feed.seed}.db'}", durable=False)
     try:
-        return await replay(settings, store=SqlStore(engine, host=SystemHost(), records_every_tick=False, flush_every=_EVENTS_AT_ONCE))
+        buffered = SqlStore(engine, host=SystemHost(), records_every_tick=False, flush_every=_EVENTS_AT_ONCE)
+        return await replay(settings, store=buffered)
     finally:
         await engine.dispose()
 
@@ -68,19 +69,25 @@ def main() -> None:
     """Parse, replay, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", choices=("memory", "sqlite"), default="memory")
-    parser.add_argument("--days", type=float, default=120.0)
-    parser.add_argument("--data", type=Path, help="folder of recorded candles, instead of a simulated market")
+    parser.add_argument("--days", type=float, default=30.0, help="of each simulated market")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[7], help="a simulated market for each")
+    parser.add_argument("--data", type=Path, help="folder of recorded candles, instead of simulated markets")
     arguments = parser.parse_args()
+    seeds = [0] if arguments.data else arguments.seeds
     for module in ("alpha_pulse.market.simulated", *(("alpha_pulse.market.recorded", "pyarrow.parquet") if arguments.data else ())):
         importlib.import_module(module)  # what a feed imports when it is chosen
     stay_on_one_core()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         configure_logging(LoggingSettings(file=folder / "bench.log"), console=False)
+        bars = fills = 0
         start = time.perf_counter()
-        record = asyncio.run(replay_with(settings_for(days=arguments.days, data=arguments.data), arguments.store, folder))
+        for seed in seeds:
+            settings = settings_for(days=arguments.days, seed=seed, data=arguments.data)
+            record = asyncio.run(replay_with(settings, arguments.store, folder))
+            bars, fills = bars + len(record.ts_ms), fills + len(record.fills)
         seconds = time.perf_counter() - start
-    print(json.dumps({"bars": len(record.ts_ms), "seconds": seconds, "peak_memory": peak_memory(), "fills": len(record.fills)}))
+    print(json.dumps({"bars": bars, "fills": fills, "seconds": seconds, "peak_memory": peak_memory()}))
 
 
 if __name__ == "__main__":

@@ -85,9 +85,9 @@ class VenueFeed:
         """See ``MarketFeed``."""
         return self._inner.history(symbol)
 
-    def instrument(self, pair: HedgePair) -> Instrument | None:
+    async def instrument(self, pair: HedgePair) -> Instrument | None:
         """See ``MarketFeed``."""
-        return self._inner.instrument(pair)
+        return await self._inner.instrument(pair)
 
     async def close(self) -> None:
         """See ``MarketFeed``."""
@@ -201,7 +201,8 @@ class FeedBroker(ABC):
         return seat
 
     def _desk(self, symbol: str) -> Desk:
-        return self._seat(symbol).desk
+        seat = self._seats.get(symbol)
+        return seat.desk if seat is not None else self._seat(symbol).desk
 
     async def _open_seat(self, pair: HedgePair, inventory: Decimal) -> _Seat:
         if inventory == 0 and self.settings.quote_balance is None:
@@ -211,7 +212,7 @@ class FeedBroker(ABC):
                 fix="give the cash in the perpetual wallet, e.g. quote_balance: 100000",
             )
         record = await self._books()
-        known = self.feed.instrument(pair) or builtin_instrument(pair)
+        known = await self.feed.instrument(pair) or builtin_instrument(pair)
         instrument = replace(known, maker_fee=self.settings.maker_fee, taker_fee=self.settings.taker_fee)
         wallet = self._wallet(instrument.quote, record)
         seat = _Seat(self._open_desk(instrument, wallet), inventory)

@@ -106,9 +106,9 @@ class CcxtFeed:
         self._rules[pair.perpetual] = rules
         return rules
 
-    def instrument(self, pair: HedgePair) -> Instrument | None:
-        """The exchange's trading rules, once ``connect`` or ``open`` has asked for them."""
-        return self._rules.get(pair.perpetual)
+    async def instrument(self, pair: HedgePair) -> Instrument | None:
+        """The exchange's trading rules, asked for once. Raises as ``connect``."""
+        return self._rules.get(pair.perpetual) or await self.connect(pair)
 
     async def open(self, pair: HedgePair, instrument: Instrument | None = None, *, resume_after_ms: int = 0) -> None:
         """Read what an update needs, then keep reading in the background. The exchange's own trading rules win over ``instrument``.

@@ -37,9 +37,9 @@ class PacedFeed:
         """See ``MarketFeed``."""
         return self._inner.history(symbol)
 
-    def instrument(self, pair: HedgePair) -> Instrument | None:
+    async def instrument(self, pair: HedgePair) -> Instrument | None:
         """See ``MarketFeed``."""
-        return self._inner.instrument(pair)
+        return await self._inner.instrument(pair)
 
     async def close(self) -> None:
         """See ``MarketFeed``."""

@@ -122,7 +122,7 @@ class RecordedFeed:
             for chunk in _chunks(self._rows, 0, self._rows.first):
                 yield from chunk
 
-    def instrument(self, pair: HedgePair) -> Instrument | None:  # noqa: ARG002 - the port's signature
+    async def instrument(self, pair: HedgePair) -> Instrument | None:  # noqa: ARG002 - the port's signature
         """None: candles say nothing of trading rules."""
         return None
 

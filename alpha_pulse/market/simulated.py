@@ -105,7 +105,7 @@ class SimulatedFeed:
         for chunk in self._chunks(pair, instrument, 0, done):
             yield from chunk
 
-    def instrument(self, pair: HedgePair) -> Instrument | None:  # noqa: ARG002 - the port's signature
+    async def instrument(self, pair: HedgePair) -> Instrument | None:  # noqa: ARG002 - the port's signature
         """None: a made-up market takes the trading rules that it is given."""
         return None
 

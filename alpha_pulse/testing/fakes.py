@@ -93,7 +93,7 @@ class FakeFeed:
         """The good ones before the first that is delivered."""
         return [item for item in self.updates[: self._first.get(symbol, 0)] if isinstance(item, MarketUpdate)]
 
-    def instrument(self, pair: HedgePair) -> Instrument | None:
+    async def instrument(self, pair: HedgePair) -> Instrument | None:
         """The one given for this pair, if any."""
         known = self._instrument
         return known if known is not None and known.symbol == pair.perpetual else None

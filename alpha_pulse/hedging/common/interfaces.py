@@ -76,8 +76,8 @@ class MarketFeed(Protocol):
         """Good updates before the first one that ``next`` delivers, oldest first, to warm indicators up; may be empty."""
         ...
 
-    def instrument(self, pair: HedgePair) -> Instrument | None:
-        """The trading rules if this feed knows them (a live exchange does), else None."""
+    async def instrument(self, pair: HedgePair) -> Instrument | None:
+        """The trading rules if this feed knows them (a live exchange does, and is asked now), else None."""
         ...
 
     async def close(self) -> None:

@@ -121,8 +121,13 @@ class GridHedgeBot:
         self._state = self._recall(remembered)
         await self._adopt()
         logger.info("Initialized GridHedgeBot for {} with {} levels", self.pair.name, self.config.grid.num_levels)
-        if remembered is not None and self.data_provider.current(self.symbol) is not None:
-            await self.execute()  # the update that came in last may not have been acted upon
+        await self._act_on_the_last_update()
+
+    async def _act_on_the_last_update(self) -> None:
+        """After a restart: the update that the venue took in last may not have been acted upon. A live market has moved on since."""
+        latest, market = self.broker.feed.latest(self.symbol), self.data_provider.current(self.symbol)
+        if latest is not None and market is not None and market.raw == latest:
+            await self._act_on(market)
 
     def _recall(self, remembered: BotState | None) -> BotState:
         """The memory of an earlier run. Changed settings take effect at once: hysteresis starts anew, latches and anchor stay."""
@@ -202,27 +207,23 @@ class GridHedgeBot:
             await self._skip(FeedProblem(market.raw.close_ms, market.stale_reason))
             return
         account = await self.broker.fetch_account(self.symbol)
-        mark = market.raw.mark.close
-        if market.raw.close_ms < self._due_ms and account is self._account and self._quiet_band[0] < mark < self._quiet_band[1]:
+        raw = market.raw
+        if raw.close_ms < self._due_ms and account is self._account and self._quiet_band[0] < raw.mark.close < self._quiet_band[1]:
             return
-        if self._zone is not None and await self._stands(market, account):
-            self.market = market
-            self._due_ms = market.raw.close_ms + self._interval_ms
+        zone, zoned = self._zone, self._zoned
+        if (
+            zone is not None
+            and zoned is not None
+            and account is zoned.account
+            and self._state is zoned.state
+            and zone.holds(market)
+            and await self.broker.open_orders(self.symbol) is zoned.open_orders
+            and await self._positions.fetch_inventory(self.symbol) == zoned.inventory
+        ):
+            self.market = market  # the last decision is this update's decision too
+            self._due_ms = raw.close_ms + self._interval_ms
             return
         await self._tick(market, account)
-
-    async def _stands(self, market: MarketState, account: Account) -> bool:
-        """Whether the last decision is this update's decision too, without making it again."""
-        snapshot = self._zoned
-        return (
-            self._zone is not None
-            and snapshot is not None
-            and account is snapshot.account
-            and self._state is snapshot.state
-            and await self.broker.open_orders(self.symbol) is snapshot.open_orders
-            and await self._positions.fetch_inventory(self.symbol) == snapshot.inventory
-            and self._zone.holds(market)
-        )
 
     async def execute(self, price: Decimal | float | str | None = None) -> Decision:
         """One tick on the market as it stands; with ``price``, as if the perpetual traded there now.

@@ -93,7 +93,7 @@ async def test_no_call_leaves_the_given_host(feed, exchange):
 
 
 async def test_the_trading_rules_come_from_the_exchange(feed):
-    rules = feed.instrument(BTC)
+    rules = await feed.instrument(BTC)
     assert (rules.tick_size, rules.lot_size, rules.min_quantity, rules.min_notional) == (
         Decimal("0.1"), Decimal("0.001"), Decimal("0.001"), Decimal(100),
     )  # fmt: skip
@@ -102,9 +102,9 @@ async def test_the_trading_rules_come_from_the_exchange(feed):
 
 async def test_trading_rules_can_be_asked_for_before_the_pair_is_opened(make_feed):
     feed = make_feed()
-    assert feed.instrument(BTC) is None
-    rules = await feed.connect(BTC)
-    assert feed.instrument(BTC) == rules
+    rules = await feed.instrument(BTC)
+    assert rules is not None
+    assert await feed.connect(BTC) == rules
 
 
 async def test_history_is_two_weeks_of_closed_candles_in_order(feed):

@@ -163,7 +163,7 @@ async def test_the_feed_tells_latest_history_and_instrument_and_closes():
     first = await broker.feed.next(SYMBOL)
     assert broker.feed.latest(SYMBOL) is first
     assert broker.feed.history(SYMBOL) == []
-    assert broker.feed.instrument(PAIR) == instrument()
+    assert await broker.feed.instrument(PAIR) == instrument()
     await broker.feed.open(PAIR, instrument(), resume_after_ms=5)
     assert inner.opened[-1] == (SYMBOL, 5)
     await broker.close()

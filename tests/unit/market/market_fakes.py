@@ -49,7 +49,7 @@ class ScriptedFeed:
         self._check(symbol)
         return iter(self.past)
 
-    def instrument(self, pair):
+    async def instrument(self, pair):
         return None
 
     async def close(self):

@@ -263,7 +263,7 @@ async def test_the_same_files_serve_one_pair(files):
         await feed.open(hedge_pair("ETHUSDT"), builtin_instrument(hedge_pair("ETHUSDT")))
     with pytest.raises(ConfigError, match="open pairs: BTC/USDT:USDT"):
         await feed.next("ETHUSDT")
-    assert feed.instrument(BTC) is None
+    assert await feed.instrument(BTC) is None
     await feed.close()
     await feed.close()
     with pytest.raises(ConfigError):

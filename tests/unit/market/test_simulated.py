@@ -197,7 +197,7 @@ async def test_a_start_price_under_a_tick_is_refused():
 
 async def test_a_pair_that_is_not_open_is_named():
     feed = await opened()
-    assert feed.instrument(BTC) is None
+    assert await feed.instrument(BTC) is None
     assert feed.latest("BTCUSDT") is None
     with pytest.raises(ConfigError, match="BTC/USDT:USDT"):
         await feed.next("ETHUSDT")
