@@ -15,7 +15,6 @@ from alpha_pulse.hedging.common.interfaces import Clock, IdSource, MarketFeed, S
 from alpha_pulse.hedging.grid.bot import GridHedgeBot
 from alpha_pulse.hedging.state.store import SqlStore
 from alpha_pulse.market.paced import PacedFeed
-from alpha_pulse.market.provider import FeedDataProvider
 from alpha_pulse.runtime.clock import SimulatedClock, SystemClock
 from alpha_pulse.runtime.database import open_database
 from alpha_pulse.runtime.ids import SeededIds, SystemIds
@@ -44,10 +43,7 @@ def build_bot(
     ids: IdSource = SystemIds() if live else SeededIds(settings.feed.seed)
     source = feed or create_feed(settings.feed, settings.exchange)
     broker = create_broker(settings.mode, settings=settings, feed=source, clock=clock, ids=ids, journal=journal, environ=environ)
-    provider = FeedDataProvider(
-        broker.feed, clock, stale_after_s=settings.execution.stale_after_s, anchor_ema_hours=settings.grid.anchor_ema_hours
-    )
-    return GridHedgeBot(broker=broker, symbol=settings.symbol, config=settings.bot_config, data_provider=provider, store=store)
+    return GridHedgeBot(broker=broker, symbol=settings.symbol, config=settings.bot_config, store=store)
 
 
 async def run_bot(settings: Settings) -> int:

@@ -42,8 +42,8 @@ class Reading:
 
 
 _REPLAY: Final = (
-    "from settings to the finished record, on one core: making or reading the market, bot, paper broker, store, log file, one row of"
-    " results a bar; not the start of the process (imports)"
+    "from settings to the finished record, one process on one core: making or reading the market, bot, paper broker, store, log file,"
+    " one row of results a bar; not the start of the process (imports)"
 )
 _LATENCY: Final = (
     "from the moment the feed has a bar until the plan is approved, in the bot's own step(): matching at the paper venue, indicators,"
@@ -63,8 +63,10 @@ def _latency(case: str, goal: float | None, what: str) -> tuple[Figure, Figure]:
     )
 
 
-REPLAY_MEMORY: Final = _speed("replay, MemoryStore", "120 days of a simulated market")
-REPLAY_SQLITE: Final = _speed("replay, SqlStore (SQLite, buffered)", "120 days of a simulated market, events kept as by `alpha-pulse demo`")
+REPLAY_MEMORY: Final = _speed("replay, MemoryStore", "4 × 30 days of simulated markets")
+REPLAY_SQLITE: Final = _speed(
+    "replay, SqlStore (SQLite, buffered)", "4 × 30 days of simulated markets, events kept as by `alpha-pulse demo`"
+)
 REPLAY_RECORDED: Final = _speed("replay of recorded BTC, MemoryStore", "Binance BTCUSDT 1m with funding, 2025-05-20 to 06-24, Parquet")
 ALL_UPDATES: Final = _latency("any update", 50.0, "every one-minute bar")
 QUIET: Final = _latency("quiet update", 50.0, "nothing filled, no node crossed")

@@ -58,9 +58,9 @@ class TimedFeed:
         """See ``MarketFeed``."""
         return self._inner.history(symbol)
 
-    def instrument(self, pair: HedgePair) -> Instrument | None:
+    async def instrument(self, pair: HedgePair) -> Instrument | None:
         """See ``MarketFeed``."""
-        return self._inner.instrument(pair)
+        return await self._inner.instrument(pair)
 
     async def close(self) -> None:
         """See ``MarketFeed``."""
@@ -87,12 +87,12 @@ def node_of(bot: GridHedgeBot) -> int:
     return 0 if market is None else math.floor(math.log(market.mid / curve.anchor) / math.log1p(curve.spacing))
 
 
-async def measure(days: float) -> dict[str, list[int]]:
+async def measure(days: float, seed: int) -> dict[str, list[int]]:
     """Nanoseconds of every update after the warm-up, by case."""
-    feed = TimedFeed(SimulatedFeed(7, days=days))
+    feed = TimedFeed(SimulatedFeed(seed, days=days))
     config = BotConfig.from_mapping({"num_levels": 5})
-    policy = risk_manager_for(config)
-    risk = TimedRiskManager(policy.settings, policy.policy)
+    usual = risk_manager_for(config)
+    risk = TimedRiskManager(usual.settings, usual.policy)
     broker = create_broker("paper", feed=feed)
     bot = await GridHedgeBot.create(broker=broker, symbol="BTCUSDT", config=config, risk_manager=risk)
     taken: dict[str, list[int]] = {case: [] for case in CASES}
@@ -124,11 +124,13 @@ def summary(nanoseconds: list[int]) -> dict[str, Any]:
 def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--days", type=float, default=120.0)
-    days = parser.parse_args().days
+    parser.add_argument("--days", type=float, default=30.0, help="of each simulated market, the first of them to warm up")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[7], help="a simulated market for each")
+    arguments = parser.parse_args()
     logger.remove()
     stay_on_one_core()
-    print(json.dumps({case: summary(taken) for case, taken in asyncio.run(measure(days)).items()}))
+    runs = [asyncio.run(measure(arguments.days, seed)) for seed in arguments.seeds]
+    print(json.dumps({case: summary([value for run in runs for value in run[case]]) for case in CASES}))
 
 
 if __name__ == "__main__":

@@ -26,14 +26,15 @@ _MEGABYTE: Final = 1e6
 class Scale:
     """How much is run."""
 
-    days: float  # of the simulated market that is replayed
+    days: float  # of each simulated market that is replayed
+    seeds: tuple[int, ...]
     year: float  # days of the "year" whose memory is measured
     demo: float  # days of the demo
     repeats: int
 
 
-FULL: Final = Scale(days=120, year=365, demo=30, repeats=3)
-QUICK: Final = Scale(days=2, year=1, demo=1, repeats=1)
+FULL: Final = Scale(days=30, seeds=(7, 1, 2, 3), year=365, demo=30, repeats=3)  # months, for a stop that fired lets a bot idle for weeks
+QUICK: Final = Scale(days=2, seeds=(7,), year=1, demo=1, repeats=1)
 
 Measured = dict[Figure, tuple[float, ...]]
 
@@ -55,10 +56,8 @@ class Measurement:
 
 def measurements() -> Iterator[Measurement]:
     """Every measurement, in the order of the table."""
-    yield Measurement((figures.REPLAY_MEMORY,), lambda scale: _speed(figures.REPLAY_MEMORY, scale, "--days", str(scale.days)))
-    yield Measurement(
-        (figures.REPLAY_SQLITE,), lambda scale: _speed(figures.REPLAY_SQLITE, scale, "--days", str(scale.days), "--store", "sqlite")
-    )
+    yield Measurement((figures.REPLAY_MEMORY,), lambda scale: _speed(figures.REPLAY_MEMORY, scale, *_simulated(scale)))
+    yield Measurement((figures.REPLAY_SQLITE,), lambda scale: _speed(figures.REPLAY_SQLITE, scale, *_simulated(scale), "--store", "sqlite"))
     yield Measurement((figures.REPLAY_RECORDED,), lambda scale: _speed(figures.REPLAY_RECORDED, scale, "--data", str(DATA)), _no_data)
     latency = (figures.ALL_UPDATES, figures.QUIET, figures.CROSSING, figures.AFTER_FILL)
     yield Measurement(tuple(figure for pair in latency for figure in pair), _latencies)
@@ -73,13 +72,17 @@ def _no_data() -> str:
     return "" if DATA.is_dir() else f"there is no {DATA}"
 
 
+def _simulated(scale: Scale) -> tuple[str, ...]:
+    return ("--days", str(scale.days), "--seeds", *map(str, scale.seeds))
+
+
 def _speed(figure: Figure, scale: Scale, *arguments: str) -> Measured:
     runs = [_worker("replay", *arguments) for _ in range(scale.repeats)]
     return {figure: tuple(run["bars"] / run["seconds"] for run in runs)}
 
 
 def _latencies(scale: Scale) -> Measured:
-    runs = [_worker("latency", "--days", str(scale.days)) for _ in range(scale.repeats)]
+    runs = [_worker("latency", *_simulated(scale)) for _ in range(scale.repeats)]
     measured: Measured = {}
     for pair in (figures.ALL_UPDATES, figures.QUIET, figures.CROSSING, figures.AFTER_FILL):
         case = pair[0].name.removeprefix("decision: ").removesuffix(", median")
@@ -89,7 +92,7 @@ def _latencies(scale: Scale) -> Measured:
 
 
 def _memory(figure: Figure, scale: Scale, store: str) -> Measured:
-    return {figure: (_worker("replay", "--days", str(scale.year), "--store", store)["peak_memory"] / _MEGABYTE,)}
+    return {figure: (_worker("replay", "--days", str(scale.year), "--seeds", "1", "--store", store)["peak_memory"] / _MEGABYTE,)}
 
 
 def _help(scale: Scale) -> Measured:

@@ -42,13 +42,13 @@ class CustomGridCalculator(GridCalculator):
         levels: list[GridLevel] = []
         anchor = round(position.anchor / float(self.step))
         above, below = int(market.ask // self.step) + 1, -int(-market.bid // self.step) - 1  # the nearest rungs off the touch
-        short = -position.perpetual
+        short = -position.lowest  # the short once everything that is under way has been sold
         for rung in range(above, above + position.curve.levels):
             more = self.short_at(rung - anchor, position) - short
             if more > 0:
                 levels.append(GridLevel(Side.SELL, rung * self.step, more, node=rung - anchor))
                 short += more
-        short = -position.perpetual
+        short = -position.highest  # and once everything that is under way has been bought
         for rung in range(below, below - position.curve.levels, -1):
             less = short - self.short_at(rung - anchor, position)
             if less > 0:
@@ -77,7 +77,8 @@ async def greedy() -> None:
     """As an object, with the parts given by hand, asking for far more than the position cap allows."""
     broker = create_broker("paper")
     calculator = CustomGridCalculator(size=Decimal("0.25"))
-    bot = GridHedgeBot(broker=broker, data_provider=broker.data_provider, symbol=SYMBOL, grid_calculator=calculator, config=CONFIG)
+    provider = broker.market_data(stale_after_s=180.0, anchor_ema_hours=24.0)
+    bot = GridHedgeBot(broker=broker, data_provider=provider, symbol=SYMBOL, grid_calculator=calculator, config=CONFIG)
     await bot.start()  # ``create`` does both
     deepest = Decimal(0)
     for minute in range(MINUTES):

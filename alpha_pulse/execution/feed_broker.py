@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from loguru import logger
@@ -22,7 +23,7 @@ from alpha_pulse.execution.desk import Desk
 from alpha_pulse.execution.journal import JournalRecord, PaperJournal
 from alpha_pulse.execution.matching.ledger import Wallet
 from alpha_pulse.hedging.common.approved import ApprovedOrder
-from alpha_pulse.hedging.common.interfaces import Clock, FeedProblem, IdSource, MarketDataProvider, MarketFeed
+from alpha_pulse.hedging.common.interfaces import Clock, FeedProblem, IdSource, MarketDataFactory, MarketFeed
 from alpha_pulse.hedging.common.types import BrokerCapabilities
 from alpha_pulse.hedging.state.codec import decode, encode
 from alpha_pulse.market.provider import FeedDataProvider
@@ -123,7 +124,7 @@ class FeedBroker(ABC):
         self._record: JournalRecord | None = None
         self._lock = asyncio.Lock()
         self.feed: MarketFeed = VenueFeed(self, feed)
-        self.data_provider: MarketDataProvider = FeedDataProvider(self.feed, clock)
+        self.market_data: MarketDataFactory = partial(FeedDataProvider, self.feed, clock)
 
     @abstractmethod
     def _open_desk(self, instrument: Instrument, wallet: Wallet) -> Desk:

@@ -192,7 +192,7 @@ class FeedDataProvider:
 
     def _staleness(self, update: MarketUpdate) -> str:
         age = self._clock.now_ms() - update[1]
-        return f"the market data is {age / 1000.0:.0f} s old" if age > self._stale_after_ms else ""
+        return f"the market data is more than {self._stale_after_ms / 1000.0:g} s old" if age > self._stale_after_ms else ""
 
     def _open(self, symbol: str) -> _Track:
         perpetual = hedge_pair(symbol).perpetual

@@ -110,6 +110,14 @@ class MarketDataProvider(Protocol):
         ...
 
 
+class MarketDataFactory(Protocol):
+    """Makes a market data provider over a broker's feed and clock."""
+
+    def __call__(self, *, stale_after_s: float, anchor_ema_hours: float) -> MarketDataProvider:
+        """``stale_after_s``: age at which a market is stale [s]; ``anchor_ema_hours``: time constant of the anchor's average [h]."""
+        ...
+
+
 class Broker(Protocol):
     """A venue, or something that behaves like one. The contract suite in ``alpha_pulse.testing.broker_contract`` holds every one to this.
 
@@ -121,7 +129,7 @@ class Broker(Protocol):
     feed: MarketFeed
     clock: Clock
     ids: IdSource
-    data_provider: MarketDataProvider  # over ``feed``; a bot made without one uses it
+    market_data: MarketDataFactory  # makes a provider over ``feed``; a bot made without one uses it
 
     async def open_pair(self, pair: HedgePair, inventory: Decimal) -> Instrument:
         """Get ready to trade ``pair`` (the feed is opened too) and return its trading rules. ``inventory`` is what the user holds,
@@ -198,6 +206,8 @@ class Execution:
     """What came of sending a plan."""
 
     events: tuple[Event, ...]
+    accepted: tuple[OrderRequest, ...] = ()
+    rejected: tuple[tuple[OrderRequest, str], ...] = ()  # with the venue's reason
     unknown: tuple[OrderRequest, ...] = ()  # sent, and nobody knows whether they arrived
 
 

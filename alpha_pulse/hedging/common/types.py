@@ -181,7 +181,7 @@ class PositionState:
     symbol: str
     instrument: Instrument
     inventory: Decimal  # S
-    perpetual: Decimal  # F; while a rebalance is open, F plus its remainder
+    perpetual: Decimal  # F
     target: HedgeTarget
     curve: CurveParameters
     entry_price: Decimal
@@ -191,7 +191,18 @@ class PositionState:
     realized_pnl: Decimal
     fees_paid: Decimal
     funding_received: Decimal
+    pending: Decimal = ZERO  # what an order that closes a gap may still add to F, signed
     stop_trigger: float = 0.0  # no unwinding node rests at or beyond it; 0 = no stop
+
+    @property
+    def lowest(self) -> Decimal:
+        """Where F may stand before any sell of the ladder fills: sells start from here."""
+        return self.perpetual + min(self.pending, ZERO)
+
+    @property
+    def highest(self) -> Decimal:
+        """Where F may stand before any buy of the ladder fills: buys start from here."""
+        return self.perpetual + max(self.pending, ZERO)
 
     @property
     def anchor(self) -> float:
@@ -265,11 +276,13 @@ class RiskMemory:
     high_water_mark: float = 0.0  # of the NAV, quote units; 0 before the first tick
     inventory: Decimal | None = None  # last seen S; None before the first tick
     deposits: Decimal = ZERO  # wallet deposits already accounted for
-    flows: float = 0.0  # coins and cash moved in (+) or out (−) since the start, quote units: neither profit nor loss
+    debt: float = 0.0  # with a short inventory: its value when it was taken on (≤ 0), so that only its change counts
     soft_floor: float = 0.0  # the floor without latches: rises at once, decays slowly
     floor_since_ms: int = 0  # when the soft floor last moved
     stop_reference: float = 0.0  # highest anchor since the last latch (lowest for S < 0); 0 = the next anchor
     stop_latched: bool = False
+    latched_below: bool = True  # the stop that latched lies below its reference: released when mark is back above
+    liquidation_seen: bool = False  # the venue's liquidation has halted the bot already; resuming may clear that
     drawdown_latched: bool = False
     halted: str = ""  # why; not empty until the user resumes
     margin_cut: bool = False  # the position was cut and liquidation is still near
@@ -308,6 +321,18 @@ class Assessment:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejection:
+    """The venue refused an order of this kind, so often in a row, and is not asked again before ``until_ms``."""
+
+    purpose: Purpose
+    side: Side
+    node: int
+    tries: int
+    until_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BotState:
     """The bot's whole memory from tick to tick. Orders are not in it: the venue knows them."""
 
@@ -323,6 +348,7 @@ class BotState:
     funding_booked: int = 0
     alerts: tuple[str, ...] = ()  # keys of alerts that still last, so that each is raised once
     unknown: tuple[OrderRequest, ...] = ()  # sent, outcome unknown: count as live and as filled
+    rejected: tuple[Rejection, ...] = ()  # what the venue refused, and until when it is not asked again
     settings_digest: str = ""  # a change of settings resets the hysteresis
 
 

@@ -12,6 +12,8 @@ from alpha_pulse.errors import AmbiguousOutcome, Rejected, Transient
 from alpha_pulse.hedging.common.approved import ApprovedOrder, ApprovedPlan
 from alpha_pulse.hedging.common.interfaces import Broker, Execution
 
+_OUTCOMES = (EventKind.ORDER_ACCEPTED, EventKind.ORDER_REJECTED, EventKind.ORDER_UNKNOWN)
+
 
 class BrokerOrderManager:
     """Sends orders one by one and says what came of each."""
@@ -28,13 +30,13 @@ class BrokerOrderManager:
     async def execute(self, plan: ApprovedPlan, tick_id: str, now_ms: int) -> Execution:
         """Cancel, then create. A cancel that got lost is tried again by the next plan, which still sees the order."""
         events = [event for order in plan.cancel for event in await self._cancel(order, tick_id, now_ms)]
-        unknown: list[OrderRequest] = []
+        by_outcome: dict[EventKind, list[tuple[OrderRequest, str]]] = {kind: [] for kind in _OUTCOMES}
         for approved in plan.place:
             event = await self._create(approved, tick_id, now_ms)
-            if event.kind is EventKind.ORDER_UNKNOWN:
-                unknown.append(approved.request)
+            by_outcome[event.kind].append((approved.request, str(event.payload.get("reason", ""))))
             events.append(event)
-        return Execution(tuple(events), tuple(unknown))
+        accepted, rejected, unknown = (by_outcome[kind] for kind in _OUTCOMES)
+        return Execution(tuple(events), tuple(r for r, _ in accepted), tuple(rejected), tuple(r for r, _ in unknown))
 
     async def _cancel(self, order: Order, tick_id: str, now_ms: int) -> Sequence[Event]:
         try:

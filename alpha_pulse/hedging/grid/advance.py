@@ -89,6 +89,6 @@ def _risk_changes(before: RiskMemory, assessment: Assessment) -> tuple[Change, .
     if after.drawdown_latched and not before.drawdown_latched:
         changes.append((EventKind.DRAWDOWN_LATCHED, {"drawdown": assessment.drawdown, "nav": assessment.nav}))
     if before.inventory is not None and (before.inventory != after.inventory or before.deposits != after.deposits):
-        payload = {"inventory": str(after.inventory), "deposits": str(after.deposits), "flows": after.flows}
+        payload = {"inventory": str(after.inventory), "deposits": str(after.deposits), "high_water_mark": after.high_water_mark}
         changes.append((EventKind.FLOW, payload))
     return tuple(changes)

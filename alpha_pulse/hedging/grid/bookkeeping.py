@@ -22,6 +22,18 @@ class Booked:
     stop_filled: bool = False
 
 
+async def bring_up_to_date(broker: Broker, symbol: str, state: BotState, tick_id: str, now_ms: int, *, booked: bool) -> Booked:
+    """Everything that the memory does not know yet. ``booked``: the account is as it was, so there are no new fills or funding.
+
+    Nothing is remembered here: until the events and the memory are stored, asking again gives the same answer.
+    """
+    fresh = Booked((), state) if booked else await book(broker, symbol, state, tick_id)
+    if not state.unknown:
+        return fresh
+    settled = await settle_unknown(broker, symbol, fresh.state, tick_id, now_ms)
+    return Booked((*fresh.events, *settled.events), settled.state, fresh.stop_filled)
+
+
 async def book(broker: Broker, symbol: str, state: BotState, tick_id: str) -> Booked:
     """The venue's fills and funding since the last booking."""
     fills = await broker.fills(symbol, state.fills_booked)

@@ -70,7 +70,7 @@ class DefaultGridCalculator:
 
     def __init__(self) -> None:
         self._table: NodeTable | None = None
-        self._key: tuple[int, int, int, float] | None = None
+        self._key: tuple[int, int, int, int, float] | None = None
         self._levels: tuple[GridLevel, ...] = ()
 
     def calculate_grid_levels(self, market: MarketState, position: PositionState) -> tuple[GridLevel, ...]:
@@ -83,11 +83,11 @@ class DefaultGridCalculator:
         raw = market.raw
         first_sell = bisect_right(table.sell_ticks, ticks_at_or_below(raw.bid, instrument.tick))
         first_buy = bisect_left(table.buy_ticks, ticks_at_or_above(raw.ask, instrument.tick)) - 1
-        held = instrument.lots_down(position.perpetual)
-        key = (first_sell, first_buy, held, position.stop_trigger)
+        lowest, highest = instrument.lots_down(position.lowest), instrument.lots_down(position.highest)
+        key = (first_sell, first_buy, lowest, highest, position.stop_trigger)
         if key != self._key:
             self._key = key
-            self._levels = build_ladder(table, instrument, held, first_sell, first_buy, position.stop_trigger)
+            self._levels = build_ladder(table, instrument, (lowest, highest), first_sell, first_buy, position.stop_trigger)
         return self._levels
 
     def cell(self, instrument: Instrument) -> tuple[float, float, float, float]:
@@ -106,17 +106,20 @@ class DefaultGridCalculator:
 
 
 def build_ladder(
-    table: NodeTable, instrument: Instrument, held: int, first_sell: int, first_buy: int, stop_trigger: float
+    table: NodeTable, instrument: Instrument, held: tuple[int, int], first_sell: int, first_buy: int, stop_trigger: float
 ) -> tuple[GridLevel, ...]:
-    """Sells from node index ``first_sell`` upwards, buys from ``first_buy`` downwards; ``held`` is the position in lots.
+    """Sells from node index ``first_sell`` upwards, buys from ``first_buy`` downwards.
+
+    ``held`` is the position in lots, lowest and highest: they differ while an order that closes a gap may still fill, and then
+    sells assume that it has sold and buys that it has bought, so that no ladder goes past its curve.
 
     Unwinding nodes at or beyond the stop's trigger are left out: there the stop acts.
     """
     lot, n = instrument.lot, table.curve.levels
     above = list(range(first_sell, len(table.targets)))
     below = list(range(first_buy, -1, -1))
-    sells = spread_over_nodes([lots_to_sell(held, table.targets[i], lot) for i in above], [table.min_lots[i] for i in above])
-    buys = spread_over_nodes([lots_to_buy(held, table.targets[i], lot) for i in below], [table.min_lots[i] for i in below])
+    sells = spread_over_nodes([lots_to_sell(held[0], table.targets[i], lot) for i in above], [table.min_lots[i] for i in above])
+    buys = spread_over_nodes([lots_to_buy(held[1], table.targets[i], lot) for i in below], [table.min_lots[i] for i in below])
     levels = [
         GridLevel(Side.SELL, instrument.price(table.sell_ticks[i]), instrument.quantity(lots), i - n)
         for i, lots in zip(above, sells, strict=True)
@@ -131,9 +134,15 @@ def build_ladder(
 
 
 def _beyond_stop(curve: CurveParameters, side: Side, price: float, stop_trigger: float) -> bool:
-    """Whether an order unwinds the hedge at or beyond the trigger of the stop that would complete it."""
-    if stop_trigger <= 0.0 or curve.inventory == 0.0:
+    """Whether an order unwinds the hedge at or beyond the trigger of the stop that would complete it.
+
+    Without an inventory the stop has a side only while a position is open; no node rests as far out as it on either side.
+    """
+    if stop_trigger <= 0.0:
         return False
+    if curve.inventory == 0.0:
+        distance = abs(stop_trigger / curve.anchor - 1.0)
+        return price <= curve.anchor * (1.0 - distance) if side is Side.BUY else price >= curve.anchor * (1.0 + distance)
     if curve.inventory > 0.0:
         return side is Side.BUY and price <= stop_trigger
     return side is Side.SELL and price >= stop_trigger

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from alpha_pulse.domain.orders import Order, Purpose, Side
 from alpha_pulse.hedging.common.approved import ApprovedPlan
@@ -25,15 +26,16 @@ from alpha_pulse.hedging.common.types import (
     Snapshot,
 )
 from alpha_pulse.hedging.grid.advance import Change, advance
+from alpha_pulse.hedging.grid.backoff import not_refused, rejection_alert
 from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.gap import Gap, find_gap
 from alpha_pulse.hedging.grid.plan import as_orders, make_plan
 from alpha_pulse.hedging.grid.steps import held_regime, next_curve
-from alpha_pulse.hedging.grid.stops import desired_stop, losing_below, next_reference
+from alpha_pulse.hedging.grid.stops import desired_stop, losing_below, next_reference, stop_side
 from alpha_pulse.hedging.risk.check import NOTHING
 from alpha_pulse.hedging.risk.stop import stop_trigger
 
-_NO_PLAN = Plan((), (), ())
+_RANK = {Purpose.STOP: 1, Purpose.GRID: 2}  # what closes a gap goes first
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Everything that should be live, and what was wrong with it."""
+    """Everything that should be live but the stop, and what was wrong with it."""
 
     orders: tuple[DesiredOrder, ...]
     alerts: tuple[Alert, ...] = ()
@@ -66,7 +68,8 @@ class Decider:
         self.tag = tag
         self._key: tuple[object, ...] = ()
         self._wanted = Wanted(())
-        self._settled: tuple[Wanted, tuple[Order, ...]] | None = None  # these orders need no change for that wish
+        self._settled: tuple[object, ...] = ()  # with these inputs nothing had to be sent
+        self._settled_alerts: tuple[Alert, ...] = ()
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The decision for this snapshot; the same snapshot always gives the same one."""
@@ -82,91 +85,116 @@ class Decider:
         gap = find_gap(config.hedge, config.execution, snapshot, assessment, curve)
         position = position_state(snapshot, assessment, curve, gap, trigger)
         levels = self.calculator.calculate_grid_levels(snapshot.market, position)
-        wanted = self._want(snapshot, assessment, curve, gap, levels, trigger)
-        approved = self._approve(snapshot, assessment, wanted)
-        next_state, changes = advance(snapshot, assessment, curve, regime, gap.since_ms, approved, _alerts(wanted, approved))
+        wanted = self._want(snapshot, assessment, gap, levels)
+        approved, alerts = self._approve(snapshot, assessment, curve, wanted, trigger)
+        next_state, changes = advance(snapshot, assessment, curve, regime, gap.since_ms, approved, alerts)
         return Decision(assessment, curve, gap.target, approved, next_state, changes)
 
-    def withdraw_unwinding(self, snapshot: Snapshot) -> ApprovedPlan:
+    def withdraw_unwinding(self, inventory: Decimal, open_orders: Sequence[Order]) -> ApprovedPlan:
         """What to do on a market that cannot be trusted: cancel the orders that would unwind the hedge, keep the stop and all else."""
-        unwinding = Side.BUY if snapshot.inventory > 0 else Side.SELL
+        unwinding = Side.BUY if inventory > 0 else Side.SELL
         doubtful = tuple(
             order
-            for order in self._ours(snapshot.open_orders)
-            if order.request.purpose is not Purpose.STOP and (snapshot.inventory == 0 or order.request.side is unwinding)
+            for order in self.ours(open_orders)
+            if order.request.purpose is not Purpose.STOP and (inventory == 0 or order.request.side is unwinding)
         )
         return ApprovedPlan(doubtful, ()) if doubtful else NOTHING
 
-    def _ours(self, orders: Sequence[Order]) -> list[Order]:
+    def ours(self, orders: Sequence[Order]) -> list[Order]:
+        """The orders that this bot placed, told by their ids."""
         return [order for order in orders if read_order_id(self.tag, order.client_order_id) is not None]
 
-    def _want(
-        self,
-        snapshot: Snapshot,
-        assessment: Assessment,
-        curve: CurveParameters,
-        gap: Gap,
-        levels: Sequence[GridLevel],
-        trigger: float,
-    ) -> Wanted:
-        """The gap's order first, then the stop, then the grid. Built again only when something in it moved."""
-        key = (levels, gap.order, snapshot.account, curve, assessment.state, snapshot.inventory)
-        if self._key and self._key[-1] == trigger and all(a is b for a, b in zip(key, self._key, strict=False)):
+    def _want(self, snapshot: Snapshot, assessment: Assessment, gap: Gap, levels: Sequence[GridLevel]) -> Wanted:
+        """The gap's order first, then the grid. Built again only when something in it moved."""
+        rejected = snapshot.state.rejected
+        key = (levels, gap.order, assessment.state, rejected)
+        if self._key and not rejected and all(a is b for a, b in zip(key, self._key, strict=True)):
             return self._wanted
-        halted = assessment.state is RiskState.HALTED
-        grid, dropped = as_orders(levels, snapshot.instrument, self.config.execution.max_active_orders, snapshot.market.mid)
-        if halted:
-            grid = []
-        stop, alert = desired_stop(snapshot, curve, grid, trigger, self.config.risk)
-        first = () if gap.order is None or halted else (gap.order,)
-        orders = (*first, *(() if stop is None else (stop,)), *grid)
-        alerts = () if alert is None else (alert,)
-        if dropped:
-            alerts = (*alerts, Alert("dropped levels", f"{len(dropped)} grid levels cannot be traded, e.g. {dropped[0]}"))
-        self._key, self._wanted = (*key, trigger), Wanted(orders, alerts)
+        alerts: list[Alert] = []
+        orders: list[DesiredOrder] = []
+        if assessment.state is not RiskState.HALTED:
+            grid, dropped = as_orders(levels, snapshot.instrument, self.config.execution.max_active_orders, snapshot.market.mid)
+            orders = not_refused(grid if gap.order is None else [gap.order, *grid], rejected, snapshot.market.now_ms)
+            if dropped:
+                alerts.append(Alert("dropped levels", f"{len(dropped)} grid levels cannot be traded, e.g. {dropped[0]}"))
+        refused = rejection_alert(rejected)
+        self._key, self._wanted = key, Wanted(tuple(orders), tuple(alerts if refused is None else [*alerts, refused]))
         return self._wanted
 
-    def _approve(self, snapshot: Snapshot, assessment: Assessment, wanted: Wanted) -> ApprovedPlan:
-        """Plan and check, unless these very orders were found settled for this very wish before."""
-        if self._settled is not None and self._settled[0] is wanted and self._settled[1] is snapshot.open_orders:
-            return NOTHING
-        plan = make_plan(
-            wanted.orders,
-            self._ours(snapshot.open_orders),
+    def _approve(
+        self, snapshot: Snapshot, assessment: Assessment, curve: CurveParameters, wanted: Wanted, trigger: float
+    ) -> tuple[ApprovedPlan, tuple[Alert, ...]]:
+        """Plan and check; the stop last, for it covers what will rest. Nothing again while the inputs that needed nothing stand."""
+        inputs = (wanted, snapshot.open_orders, snapshot.account, curve, snapshot.state.unknown)
+        if self._settled and self._settled[-1] == trigger and all(a is b for a, b in zip(inputs, self._settled, strict=False)):
+            return NOTHING, self._settled_alerts
+        ours = self.ours(snapshot.open_orders)
+        plan = self._plan(wanted.orders, [o for o in ours if o.request.purpose is not Purpose.STOP], snapshot)
+        checked = self.risk.check(plan, snapshot, assessment)
+        stop, alert = desired_stop(snapshot, curve, _unwinding(plan, checked, snapshot, curve), trigger, self.config.risk)
+        wish = () if stop is None else tuple(not_refused([stop], snapshot.state.rejected, snapshot.market.now_ms))
+        stops = self._plan(wish, [o for o in ours if o.request.purpose is Purpose.STOP], snapshot, after=len(plan.place))
+        approved = self._together(plan, checked, stops, snapshot, assessment)
+        alerts = (*wanted.alerts, *(() if alert is None else (alert,)), *_refusal_alert(approved))
+        self._settled = (*inputs, trigger) if approved.is_empty else ()
+        self._settled_alerts = alerts
+        return approved, alerts
+
+    def _plan(self, wish: Sequence[DesiredOrder], ours: Sequence[Order], snapshot: Snapshot, after: int = 0) -> Plan:
+        return make_plan(
+            wish,
+            ours,
             snapshot.instrument,
             tag=self.tag,
-            generation=snapshot.state.generation,
+            generation=snapshot.state.generation + after,
             tolerance_ticks=self.config.execution.tolerance_ticks,
         )
-        self._settled = (wanted, snapshot.open_orders) if plan.is_empty else None
-        return self.risk.check(_unwinding_first(plan, snapshot), snapshot, assessment)
+
+    def _together(self, plan: Plan, checked: ApprovedPlan, stops: Plan, snapshot: Snapshot, assessment: Assessment) -> ApprovedPlan:
+        """One plan of both: cancels first, those that would unwind before all; then gap, stop, grid. A stop is never taken out
+        before its successor has passed the check.
+        """
+        if plan.is_empty and stops.is_empty:
+            return NOTHING
+        passed = [approved.request for approved in checked.place]
+        both = Plan(plan.keep + stops.keep, (), (*stops.place, *passed))
+        final = self.risk.check(both, snapshot, assessment) if stops.place else checked
+        stop_passed = not any(refusal.request.purpose is Purpose.STOP for refusal in final.refused)
+        cancel = plan.cancel + (stops.cancel if stop_passed else ())
+        unwinding = Side.BUY if snapshot.inventory > 0 else Side.SELL
+        return ApprovedPlan(
+            tuple(sorted(cancel, key=lambda order: order.request.side is not unwinding)),
+            tuple(sorted(final.place, key=lambda approved: _RANK.get(approved.request.purpose, 0))),
+            checked.refused if final is checked else checked.refused + final.refused,
+        )
 
 
-def _alerts(wanted: Wanted, approved: ApprovedPlan) -> tuple[Alert, ...]:
-    """What a person should know about the orders: each kind once while it lasts."""
+def _unwinding(plan: Plan, checked: ApprovedPlan, snapshot: Snapshot, curve: CurveParameters) -> float:
+    """What live orders could take off the hedge before the stop acts, base units."""
+    other = stop_side(curve, snapshot).opposite
+    resting = sum((order.remaining for order in plan.keep if order.request.side is other), Decimal(0))
+    return float(sum((a.request.quantity for a in checked.place if a.request.side is other), resting))
+
+
+def _refusal_alert(approved: ApprovedPlan) -> tuple[Alert, ...]:
+    """What a person should know when our own check refuses orders."""
     if not approved.refused:
-        return wanted.alerts
+        return ()
     first = approved.refused[0]
     order = f"{first.request.side.value} {first.request.quantity}"
     text = f"{len(approved.refused)} orders did not pass the risk check, e.g. {order}: {first.reason}"
-    return (*wanted.alerts, Alert("refused orders", text))
-
-
-def _unwinding_first(plan: Plan, snapshot: Snapshot) -> Plan:
-    """Cancel what would unwind the hedge before anything else: a floor may have risen."""
-    unwinding = Side.BUY if snapshot.inventory > 0 else Side.SELL
-    return replace(plan, cancel=tuple(sorted(plan.cancel, key=lambda order: order.request.side is not unwinding)))
+    return (Alert("refused orders", text),)
 
 
 def position_state(snapshot: Snapshot, assessment: Assessment, curve: CurveParameters, gap: Gap, trigger: float) -> PositionState:
-    """What the calculator may know. While a gap is being closed the ladder starts from F plus the remainder."""
+    """What the calculator may know."""
     account = snapshot.account
-    held = account.position.quantity
     return PositionState(
         symbol=snapshot.instrument.symbol,
         instrument=snapshot.instrument,
         inventory=snapshot.inventory,
-        perpetual=held if gap.order is None else held + gap.remainder,
+        perpetual=account.position.quantity,
+        pending=gap.remainder,
         target=assessment.target,
         curve=curve,
         entry_price=account.position.entry_price,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 
 from alpha_pulse.domain.orders import OrderType, Purpose, Side, TimeInForce
-from alpha_pulse.hedging.common.types import Assessment, CurveParameters, DesiredOrder, Snapshot
+from alpha_pulse.hedging.common.types import Assessment, CurveParameters, DesiredOrder, RiskState, Snapshot
 from alpha_pulse.hedging.execution.config import ExecutionSettings
 from alpha_pulse.hedging.grid.calculator import target_at
 from alpha_pulse.hedging.grid.config import HedgeSettings
@@ -37,18 +38,23 @@ def find_gap(hedge: HedgeSettings, execution: ExecutionSettings, snapshot: Snaps
     position = float(snapshot.account.position.quantity)
     urgent, why = _urgent(snapshot, assessment, curve, position)
     if urgent != 0.0:
-        return Gap(target, state.gap_since_ms, _order(snapshot, execution, urgent, Purpose.FLOOR, patient=False, why=why))
+        order = _order(snapshot, execution, _within(urgent, snapshot, assessment), Purpose.FLOOR, patient=False, why=why)
+        return Gap(target, state.gap_since_ms, order)
     away = target - position  # to add, signed
     step = _node_step(curve)
     hedging_more = _hedges_more(curve, away)
     limit = band(hedge, curve, away)
-    is_open = abs(away) > limit or (state.gap_since_ms > 0 and abs(away) > max(_CLOSED * step, snapshot.instrument.lot))
+    is_open = (
+        abs(away) > limit
+        or (state.gap_since_ms > 0 and abs(away) > max(_CLOSED * step, snapshot.instrument.lot))
+        or (position == 0.0 and _unopened(hedge, curve, snapshot))
+    )
     if not is_open:
         return Gap(target, 0, None)
     since = state.gap_since_ms or market.now_ms
     patient = market.now_ms - since < hedge.escalate_after_s * 1000.0
     why = f"{'under' if hedging_more else 'over'}-hedged by {abs(away):.8g}, outside the band of {limit:.8g}"
-    order = _order(snapshot, execution, away, Purpose.REBALANCE, patient=patient, why=why)
+    order = _order(snapshot, execution, _within(away, snapshot, assessment), Purpose.REBALANCE, patient=patient, why=why)
     return Gap(target, since if order is not None else 0, order)
 
 
@@ -63,6 +69,27 @@ def _hedges_more(curve: CurveParameters, away: float) -> bool:
     return away * curve.inventory < 0.0 or curve.inventory == 0.0
 
 
+def _unopened(hedge: HedgeSettings, curve: CurveParameters, snapshot: Snapshot) -> bool:
+    """Whether no hedge is on though even the less hedged of the two nodes around the price asks for more than the band.
+
+    With few nodes a band of 1.5 node steps can be wider than the whole hedge, which then would never be opened.
+    """
+    place = place_on_grid(snapshot.market.mid, curve.anchor, curve.spacing, curve.levels, curve.geometric) * curve.levels
+    least = min(abs(target_at(curve, node / curve.levels)) for node in (math.floor(place), math.ceil(place)))
+    return least > hedge.band_under * (abs(curve.inventory) or curve.neutral_size)
+
+
+def _within(signed: float, snapshot: Snapshot, assessment: Assessment) -> float:
+    """What the posture leaves of a signed quantity: reducing ends at zero, halted trades nothing."""
+    state, position = assessment.state, float(snapshot.account.position.quantity)
+    if state is RiskState.NORMAL:
+        return signed
+    exposure = position if state is RiskState.MARGIN_REDUCE else float(snapshot.inventory) + position
+    if state is RiskState.HALTED or signed * exposure >= 0.0:
+        return 0.0
+    return math.copysign(min(abs(signed), abs(exposure)), signed)
+
+
 def _node_step(curve: CurveParameters) -> float:
     """What one node moves the position by, base units."""
     scale = abs(curve.inventory) or curve.neutral_size
@@ -74,6 +101,8 @@ def _urgent(snapshot: Snapshot, assessment: Assessment, curve: CurveParameters, 
     if abs(position) > assessment.reduce_to:
         excess = abs(position) - assessment.reduce_to
         return (excess if position < 0.0 else -excess), "liquidation is too near: the position is cut"
+    if curve.inventory == 0.0 and curve.floor >= 1.0 and position != 0.0:
+        return -position, "latched: the position is closed"
     if curve.floor > 0.0 and curve.inventory != 0.0:
         least = min(curve.floor * abs(curve.inventory), curve.max_abs_position)
         sign = 1.0 if curve.inventory > 0.0 else -1.0

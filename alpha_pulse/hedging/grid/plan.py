@@ -44,8 +44,8 @@ def _serves(order: Order, want: DesiredOrder, tolerance: Decimal) -> bool:
         return False
     if order.remaining != want.quantity:
         return False
-    if want.purpose is Purpose.GRID:
-        tolerance = Decimal(0) if request.node != want.node else tolerance
+    if request.node != want.node:
+        return False
     return _near(request.price, want.price, tolerance) and _near(request.trigger_price, want.trigger_price, tolerance)
 
 

@@ -89,7 +89,7 @@ def snapped_nodes(settings: GridSettings, anchor: float, spacing: float, levels:
     for node in range(-settings.num_levels, settings.num_levels + 1):
         price = node_price(anchor, spacing, node, geometric)
         nearest = min(levels, key=lambda level, at=price: abs(level - at))  # type: ignore[misc]
-        if node and abs(nearest - price) <= settings.snap * spacing * price:
+        if node and abs(nearest - price) <= settings.snap * spacing * (price if geometric else anchor):
             moved.append((node, nearest))
     return tuple(moved)
 
@@ -105,6 +105,7 @@ def next_curve(config: BotConfig, snapshot: Snapshot, assessment: Assessment, re
         and anchor == previous.anchor
         and regime.volatility == state.volatility_held
         and regime.volume_factor == state.volume_factor
+        and state.target is not None  # None: the settings changed
     )
     if (
         same_grid

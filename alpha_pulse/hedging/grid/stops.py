@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from alpha_pulse.domain.orders import OrderType, Purpose, Side, TimeInForce
 from alpha_pulse.hedging.common.types import Alert, CurveParameters, DesiredOrder, Snapshot
 from alpha_pulse.hedging.grid.curve import ticks_at_or_above, ticks_at_or_below
@@ -20,23 +18,30 @@ def next_reference(reference: float, curve: CurveParameters, *, latched: bool) -
     return max(reference, curve.anchor) if curve.inventory > 0.0 else min(reference, curve.anchor)
 
 
+def stop_side(curve: CurveParameters, snapshot: Snapshot) -> Side:
+    """The side of the stop's order."""
+    return Side.SELL if losing_below(curve, snapshot) else Side.BUY
+
+
 def losing_below(curve: CurveParameters, snapshot: Snapshot) -> bool:
     """Whether what the stop protects loses when price falls."""
     return curve.inventory > 0.0 or (curve.inventory == 0.0 and snapshot.account.position.quantity > 0)
 
 
 def desired_stop(
-    snapshot: Snapshot, curve: CurveParameters, grid: Sequence[DesiredOrder], trigger: float, settings: RiskSettings
+    snapshot: Snapshot, curve: CurveParameters, unwinding: float, trigger: float, settings: RiskSettings
 ) -> tuple[DesiredOrder | None, Alert | None]:
     """The stop that should rest, and an alert if caps keep it from completing the hedge.
 
-    It carries |S + F| plus what resting unwinding orders could take off before the trigger, unless the venue would cancel those.
-    With S = 0 it closes the open side, reduce-only.
+    It carries |S + F| plus ``unwinding``, what live orders could take off the hedge before the trigger, base units, unless the venue
+    would cancel those. With S = 0 it closes the open side, reduce-only. None where mark is beyond the trigger already: the venue
+    would refuse it, and the latch acts.
     """
-    if trigger <= 0.0:
+    mark = snapshot.market.raw.mark.close
+    if trigger <= 0.0 or (mark <= trigger if losing_below(curve, snapshot) else mark >= trigger):
         return None, None
     instrument, account = snapshot.instrument, snapshot.account
-    side = Side.SELL if losing_below(curve, snapshot) else Side.BUY
+    side = stop_side(curve, snapshot)
     if curve.inventory == 0.0:
         held = abs(instrument.lots_down(account.position.quantity))
         why = "closes the position if the range breaks"
@@ -44,11 +49,11 @@ def desired_stop(
     size = stop_size(
         inventory=curve.inventory,
         position=float(account.position.quantity),
-        unwinding=0.0 if snapshot.dead_man_switch else float(sum(order.quantity for order in grid if order.side is not side)),
+        unwinding=0.0 if snapshot.dead_man_switch else unwinding,
         trigger=trigger,
         wallet=float(account.wallet),
         entry=float(account.position.entry_price),
-        leverage=float(settings.max_effective_leverage),
+        leverage=min(float(settings.max_effective_leverage), float(account.leverage_limit)),
         max_position=abs(curve.inventory) if settings.max_position_size is None else float(settings.max_position_size),
     )
     alert = None

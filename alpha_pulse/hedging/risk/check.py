@@ -72,7 +72,7 @@ def _reason_against(request: OrderRequest, book: _Book, snapshot: Snapshot, asse
     return (
         _against_posture(request, book, assessment)
         or _against_caps(request, book, assessment, snapshot)
-        or _against_floor(request, book, assessment)
+        or _against_floor(request, book, assessment, snapshot)
         or _against_touch(request, snapshot)
     )
 
@@ -100,9 +100,15 @@ def _against_posture(request: OrderRequest, book: _Book, assessment: Assessment)
 
 def _against_caps(request: OrderRequest, book: _Book, assessment: Assessment, snapshot: Snapshot) -> str:
     cap = assessment.max_abs_position
+    side = request.side
+    after = (book.lowest if side is Side.SELL else book.highest) + side.sign * request.quantity
+    if after * book.inventory > 0 and abs(after) > (abs(book.position) if book.position * book.inventory > 0 else ZERO):
+        return f"the perpetual could reach {after}, on the same side as the inventory: that is no hedge"
+    if (side is Side.SELL) == (after < 0) and _unaffordable(after, request, snapshot):
+        return f"the wallet does not carry a position of {after} at {request.price}"
     if math.isinf(cap):
         return ""
-    limit = Decimal(repr(cap)) + snapshot.instrument.lot_size / 1000  # what floats leave of an exact decimal
+    limit = Decimal(repr(cap)) + _slack(snapshot)
     if request.side is Side.SELL and book.lowest - request.quantity < -limit:
         return f"the short could reach {abs(book.lowest - request.quantity)}, over the cap of {cap:.8g}"
     if request.side is Side.BUY and book.highest + request.quantity > limit:
@@ -110,19 +116,37 @@ def _against_caps(request: OrderRequest, book: _Book, assessment: Assessment, sn
     return ""
 
 
-def _against_floor(request: OrderRequest, book: _Book, assessment: Assessment) -> str:
+def _unaffordable(after: Decimal, request: OrderRequest, snapshot: Snapshot) -> bool:
+    """Whether the venue's own margin would not carry the position at the order's price, which it checks when the order is placed."""
+    account, mark = snapshot.account, snapshot.market.raw.mark.close
+    equity = float(account.wallet) + float(account.position.quantity) * (mark - float(account.position.entry_price))
+    price = max(mark, float(request.price or 0))
+    grows = abs(after) > abs(account.position.quantity)
+    return grows and float(abs(after)) * price > float(account.leverage_limit) * equity
+
+
+def _exact_cap(assessment: Assessment) -> Decimal:
+    return Decimal(repr(assessment.max_abs_position))
+
+
+def _slack(snapshot: Snapshot) -> Decimal:
+    """What floats leave of an exact decimal: a thousandth of a lot."""
+    return snapshot.instrument.lot_size / 1000
+
+
+def _against_floor(request: OrderRequest, book: _Book, assessment: Assessment, snapshot: Snapshot) -> str:
     """Unwinding may not undercut the floor, except to shrink the position for margin: caps beat floors."""
     floor = assessment.target.floor
     if floor <= 0.0 or book.inventory == 0 or not math.isinf(assessment.reduce_to) or request.purpose is Purpose.FLATTEN:
         return ""
-    least = Decimal(repr(floor)) * abs(book.inventory)
+    least = min(Decimal(repr(floor)) * abs(book.inventory), _exact_cap(assessment)) - _slack(snapshot)
     if book.inventory > 0 and request.side is Side.BUY:
         left = -(book.highest + request.quantity)
     elif book.inventory < 0 and request.side is Side.SELL:
         left = book.lowest - request.quantity
     else:
         return ""
-    return "" if left >= least else f"the hedge could fall to {left}, under the floor of {least.normalize()}"
+    return "" if left >= least else f"the hedge could fall to {left}, under the floor of {floor:.1%}"
 
 
 def _against_touch(request: OrderRequest, snapshot: Snapshot) -> str:

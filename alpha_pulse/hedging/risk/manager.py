@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from alpha_pulse.domain.position import Account
 from alpha_pulse.hedging.common.approved import ApprovedPlan
 from alpha_pulse.hedging.common.types import Alert, Assessment, HedgeTarget, Plan, RiskMemory, RiskState, Snapshot
 from alpha_pulse.hedging.risk.check import check_plan
 from alpha_pulse.hedging.risk.config import RiskSettings
+from alpha_pulse.hedging.risk.latches import latched, update_latches
 from alpha_pulse.hedging.risk.margin import liquidation_distance, size_at_distance, top_up_for_distance
-from alpha_pulse.hedging.risk.stop import stop_distance, stop_trigger
+from alpha_pulse.hedging.risk.stop import stop_distance
 from alpha_pulse.hedging.risk.target import TargetPolicy, hedge_target, soft_floor
 from alpha_pulse.hedging.risk.var import normal_quantile, parametric_var, var_floor
+from alpha_pulse.hedging.risk.wallets import Wallets, account_for_flows
 from alpha_pulse.hedging.risk.zone import RiskZone, risk_zone
 
 _ALERT_SIGMAS, _NO_INCREASE_SIGMAS, _CUT_SIGMAS = 10.0, 6.0, 4.0
@@ -24,28 +27,6 @@ def margin_distance(configured: float, sigmas: float, volatility_day: float) -> 
     return min(max(configured, sigmas * volatility_day), WIDEST * configured)
 
 
-@dataclass(frozen=True, slots=True)
-class Wallets:
-    """The account in floats, as every rule below reads it. Quote and base units."""
-
-    inventory: float
-    position: float
-    wallet: float
-    entry: float
-    mark: float
-    equity: float  # wallet + unrealised PnL of the perpetual
-    value: float  # inventory at spot (index while spot is out)
-
-    @classmethod
-    def of(cls, snapshot: Snapshot) -> Wallets:
-        """Read a snapshot."""
-        account, mark = snapshot.account, snapshot.market.raw.mark.close
-        inventory, position = float(snapshot.inventory), float(account.position.quantity)
-        wallet, entry = float(account.wallet), float(account.position.entry_price)
-        equity = wallet + position * (mark - entry)
-        return cls(inventory, position, wallet, entry, mark, equity, inventory * snapshot.market.reference)
-
-
 class HedgeRiskManager:
     """Target, floors, latches, margin distances and caps of DESIGN.md §1."""
 
@@ -55,6 +36,7 @@ class HedgeRiskManager:
         self._z = normal_quantile(settings.var_confidence)
         self._leverage = float(settings.max_effective_leverage)
         self._max_position = math.inf if settings.max_position_size is None else float(settings.max_position_size)
+        self._neutral = 0.0 if settings.max_position_size is None else float(settings.max_position_size)  # M, with S = 0
         self._max_drawdown = math.inf if settings.max_drawdown is None else float(settings.max_drawdown)
 
     def check(self, plan: Plan, snapshot: Snapshot, assessment: Assessment) -> ApprovedPlan:
@@ -65,19 +47,18 @@ class HedgeRiskManager:
         """What this snapshot asks for: floors first, then latches, then margin, then the target under them."""
         view = Wallets.of(snapshot)
         sigma = snapshot.market.indicators.volatility_day
-        memory = self._account_for_flows(snapshot, view)
-        nav = view.equity + view.value - memory.flows
+        memory = account_for_flows(snapshot, view)
+        nav = view.nav(memory)
         if nav > memory.high_water_mark:
             memory = replace(memory, high_water_mark=nav)
         drawdown = 1.0 - nav / memory.high_water_mark if memory.high_water_mark > 0.0 else 0.0
         distance_to_stop = stop_distance(self.settings, snapshot.state.volatility_held)
-        memory = self._latches(snapshot, view, memory, drawdown, distance_to_stop)
+        reached = drawdown >= self._max_drawdown
+        memory = update_latches(snapshot, view, memory, drawdown_reached=reached, distance=distance_to_stop)
         var, raw_floor = self._value_at_risk(view, sigma)
         memory = self._soft_floor(memory, raw_floor, snapshot.market.now_ms)
         liquidation = liquidation_distance(view.wallet, view.position, view.entry, snapshot.instrument, view.mark)
-        latches = tuple(
-            name for name, on in (("stop fired", memory.stop_latched), ("drawdown limit reached", memory.drawdown_latched)) if on
-        )
+        latches = latched(memory)
         target = hedge_target(self.policy, snapshot, memory.soft_floor, latches, raw_floor)
         memory, cap, reduce_to = self._margin(snapshot, view, memory, target, liquidation, sigma)
         memory = self._posture(snapshot, memory, latches)
@@ -86,7 +67,7 @@ class HedgeRiskManager:
             memory=memory,
             max_abs_position=cap,
             reduce_to=reduce_to,
-            stop_distance=0.0 if latches else distance_to_stop,
+            stop_distance=0.0 if latches and view.inventory else distance_to_stop,
             value_at_risk=var,
             nav=nav,
             drawdown=drawdown,
@@ -107,36 +88,9 @@ class HedgeRiskManager:
             return per_value / float(self.settings.var_limit_pct), False
         return 0.0, False
 
-    @staticmethod
-    def _account_for_flows(snapshot: Snapshot, view: Wallets) -> RiskMemory:
-        """Moving coins or cash is neither profit nor loss: it is taken out of the NAV at the price of the moment."""
-        memory, deposits = snapshot.state.risk, snapshot.account.deposits
-        if memory.inventory is None:
-            # A short inventory is a debt whose proceeds lie elsewhere: only its change of value counts.
-            return replace(memory, inventory=snapshot.inventory, deposits=deposits, flows=min(0.0, view.value))
-        if memory.inventory == snapshot.inventory and memory.deposits == deposits:
-            return memory
-        coins = float(snapshot.inventory - memory.inventory) * snapshot.market.reference
-        flows = memory.flows + coins + float(deposits - memory.deposits)
-        return replace(memory, inventory=snapshot.inventory, deposits=deposits, flows=flows)
-
-    def _latches(self, snapshot: Snapshot, view: Wallets, memory: RiskMemory, drawdown: float, distance: float) -> RiskMemory:
-        """The stop latches when it filled or mark is beyond it; it releases when price is back at the reference."""
-        if drawdown >= self._max_drawdown and not memory.drawdown_latched:
-            memory = replace(memory, drawdown_latched=True)
-        long = view.inventory > 0.0
-        if memory.stop_latched:
-            back = view.mark >= memory.stop_reference if long else view.mark <= memory.stop_reference
-            return replace(memory, stop_latched=False, stop_reference=0.0) if back and not snapshot.stop_filled else memory
-        if view.inventory == 0.0:
-            return memory
-        trigger = stop_trigger(memory.stop_reference, distance, long)
-        beyond = trigger > 0.0 and (view.mark <= trigger if long else view.mark >= trigger)
-        return replace(memory, stop_latched=True) if snapshot.stop_filled or beyond else memory
-
     def _value_at_risk(self, view: Wallets, sigma: float) -> tuple[float, float]:
         """VaR of the whole inventory (M with S = 0), and the ratio that brings the unhedged rest within the limit."""
-        value = abs(view.value) if view.inventory else self._max_position * view.mark
+        value = abs(view.value) if view.inventory else self._neutral * view.mark
         var = parametric_var(value, sigma, self.settings.var_horizon_days, self._z)
         if self.settings.var_limit is not None:
             return var, var_floor(var, float(self.settings.var_limit))
@@ -157,25 +111,30 @@ class HedgeRiskManager:
     ) -> tuple[RiskMemory, float, float]:
         """The hard cap of this snapshot, the curve's cap in steps, and a cut when liquidation is too near."""
         held = abs(view.position)
-        allowed = max(0.0, self._leverage * view.equity / view.mark)
+        no_increase = margin_distance(self.settings.no_increase_distance, _NO_INCREASE_SIGMAS, sigma)
+        comfortable = size_at_distance(view.equity, no_increase, snapshot.instrument, view.mark)
+        allowed = min(max(0.0, self.leverage(snapshot.account) * view.equity / view.mark), comfortable)
         most = self._max_position if self._max_position < math.inf else abs(view.inventory)
         hard = min(max(allowed, held), most)
-        no_increase = margin_distance(self.settings.no_increase_distance, _NO_INCREASE_SIGMAS, sigma)
         cut = margin_distance(self.settings.cut_distance, _CUT_SIGMAS, sigma)
         cutting = liquidation <= cut or (memory.margin_cut and liquidation < no_increase)
         if cutting != memory.margin_cut:
             memory = replace(memory, margin_cut=cutting)
-        reduce_to = size_at_distance(view.equity, no_increase, snapshot.instrument, view.mark) if cutting else math.inf
+        reduce_to = comfortable if cutting else math.inf
         if liquidation <= no_increase:
             hard = min(hard, held)
         bound = min(hard, reduce_to)
         cap = self._curve_cap(memory.cap, bound, held, most, self.most_wanted(view.inventory, target), abs(view.inventory) or most)
         return (memory if cap == memory.cap else replace(memory, cap=cap)), hard, reduce_to
 
+    def leverage(self, account: Account) -> float:
+        """max_effective_leverage, as far as the venue's own limit allows."""
+        return min(self._leverage, float(account.leverage_limit))
+
     def most_wanted(self, inventory: float, target: HedgeTarget) -> float:
         """The largest position that the curve can ask for, base units."""
         if inventory == 0.0:
-            return self._max_position * min(1.0, self.policy.amplitude)
+            return self._neutral * min(1.0, self.policy.amplitude)
         return abs(inventory) * max(target.floor, min(target.max_ratio, target.ratio + self.policy.amplitude))
 
     def _curve_cap(self, previous: float, bound: float, held: float, most: float, wanted: float, scale: float) -> float:
@@ -191,7 +150,10 @@ class HedgeRiskManager:
 
     @staticmethod
     def _posture(snapshot: Snapshot, memory: RiskMemory, latches: tuple[str, ...]) -> RiskMemory:
-        halted = "the venue liquidated the position" if snapshot.account.liquidated else memory.halted
+        halted = memory.halted
+        if snapshot.account.liquidated != memory.liquidation_seen:
+            memory = replace(memory, liquidation_seen=snapshot.account.liquidated)
+            halted = "the venue liquidated the position" if snapshot.account.liquidated else halted
         reasons: tuple[str, ...]
         if halted:
             state, reasons = RiskState.HALTED, (halted,)

@@ -30,7 +30,7 @@ class RiskZone:
     position: float
     wallet: float
     entry: float
-    flows: float
+    debt: float
     nav_low: float
     nav_high: float
     mark_low: float  # stop, latch and liquidation bounds, whichever is nearest
@@ -53,7 +53,7 @@ class RiskZone:
         equity = self.wallet + self.position * (mark - self.entry)
         if not (
             self.mark_low < mark < self.mark_high
-            and self.nav_low < equity + self.inventory * reference - self.flows <= self.nav_high
+            and self.nav_low < equity + self.inventory * reference - self.debt <= self.nav_high
             and equity > self.equity_per_mark * mark
             and self.funding_low < raw.funding_rate * HOURS_PER_YEAR / raw.funding_interval_h < self.funding_high
         ):
@@ -81,7 +81,11 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
     demand = manager.most_wanted(inventory, assessment.target)
     if memory.cap < demand:
         return None
-    leverage = float(settings.max_effective_leverage)
+    # the caps: leverage·equity/P, and the size whose liquidation is far enough even at the widest distance and a stricter tier
+    distance = clear_distance / float(settings.alert_distance) * float(settings.no_increase_distance)
+    equity = wallet + position * (mark - entry)
+    rate = float(snapshot.instrument.tier(2.0 * max(0.0, equity) / float(settings.no_increase_distance)).maintenance_rate)
+    per_unit = max(1.0 / manager.leverage(account), (1.0 + distance) * (1.0 + rate) - 1.0)
     low, high = _mark_bounds(assessment, inventory)
     var_per_sigma, absolute = manager.var_strain(inventory)
     funding_low, funding_high = _funding_bounds(manager.policy, assessment.target, manager.policy.sizer.ratio, inventory)
@@ -93,12 +97,12 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
         position=position,
         wallet=wallet,
         entry=entry,
-        flows=memory.flows,
+        debt=memory.debt,
         nav_low=-math.inf if memory.drawdown_latched else drawdown + _HAIR * abs(drawdown) if drawdown > -math.inf else drawdown,
         nav_high=memory.high_water_mark,
         mark_low=low,
         mark_high=high,
-        equity_per_mark=demand / leverage * (1.0 + _HAIR),
+        equity_per_mark=demand * per_unit * (1.0 + _HAIR),
         liquidation=liquidation_price(wallet, position, entry, snapshot.instrument, rough) if position else 0.0,
         clear_distance=clear_distance + _TIER_MARGIN,
         var_per_sigma=var_per_sigma,

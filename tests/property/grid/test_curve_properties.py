@@ -21,7 +21,7 @@ def ladder(curve: CurveParameters, instrument: Instrument, held: int, share: flo
     """The ladder with the price at a share of the way up the nodes."""
     nodes = 2 * curve.levels + 1
     first_sell = min(nodes, max(0, round(share * nodes)))
-    return build_ladder(NodeTable.of(curve, instrument), instrument, held, first_sell, first_sell - 1, stop)
+    return build_ladder(NodeTable.of(curve, instrument), instrument, (held, held), first_sell, first_sell - 1, stop)
 
 
 @given(curves(), unit, unit)
@@ -111,9 +111,28 @@ def test_a_ladder_that_is_on_its_target_is_mirrored_by_the_opposite_inventory(cu
     flipped = replace(curve, inventory=-curve.inventory)
     other = NodeTable.of(flipped, instrument)
     at = min(nodes, max(0, round(share * nodes)))
-    ours = build_ladder(replace(table, min_lots=(1,) * nodes), instrument, held, at, at - 1, 0.0)
-    theirs = build_ladder(replace(other, min_lots=(1,) * nodes), instrument, -held, nodes - at, nodes - at - 1, 0.0)
+    ours = build_ladder(replace(table, min_lots=(1,) * nodes), instrument, (held, held), at, at - 1, 0.0)
+    theirs = build_ladder(replace(other, min_lots=(1,) * nodes), instrument, (-held, -held), nodes - at, nodes - at - 1, 0.0)
     assert {(x.side, x.node, x.quantity) for x in ours} == {(y.side.opposite, -y.node, y.quantity) for y in theirs}
+
+
+@given(curves(), instruments(), st.integers(-3000, 3000), st.integers(-2000, 2000), st.floats(0, 1))
+def test_while_a_gap_is_being_closed_no_order_of_the_ladder_goes_past_the_curve_whether_it_closes_or_not(
+    curve, instrument, held, pending, share
+):
+    nodes = 2 * curve.levels + 1
+    at = min(nodes, max(0, round(share * nodes)))
+    both = (held + min(pending, 0), held + max(pending, 0))
+    levels = build_ladder(NodeTable.of(curve, instrument), instrument, both, at, at - 1, 0.0)
+    lowest, highest = Decimal(repr(target_at(curve, 1.0))), Decimal(repr(target_at(curve, -1.0)))
+    slack = instrument.lot_size / 1000
+    sold = sum(level.quantity for level in levels if level.side is Side.SELL)
+    bought = sum(level.quantity for level in levels if level.side is Side.BUY)
+    for closed in (held, held + pending):
+        if sold:
+            assert instrument.quantity(closed) - sold >= lowest - slack
+        if bought:
+            assert instrument.quantity(closed) + bought <= highest + slack
 
 
 @given(curves(), instruments(), st.integers(-3000, 3000), st.floats(0, 1), st.floats(0.5, 1.5))

@@ -9,10 +9,12 @@ import pytest
 
 from alpha_pulse.domain.events import EventKind
 from alpha_pulse.domain.orders import OrderType, Purpose, Side, TimeInForce
-from alpha_pulse.hedging.common.types import BotState, GridLevel, RiskMemory
+from alpha_pulse.hedging.common.approved import Refusal
+from alpha_pulse.hedging.common.types import BotState, GridLevel, Rejection, RiskMemory
 from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.decide import Decider, Decision
 from alpha_pulse.hedging.grid.parts import risk_manager_for
+from alpha_pulse.hedging.risk.manager import HedgeRiskManager
 from alpha_pulse.testing.snapshots import TAG, make_account, make_decider, make_instrument, make_snapshot, settled
 
 SYMMETRIC = {
@@ -84,6 +86,19 @@ def test_an_unhedged_start_sells_patiently_at_the_touch_and_the_ladder_assumes_i
     assert "under-hedged by 0.5" in request.reason
     assert orders(decision, Purpose.GRID)[0] == ("sell", "0.025", "101000.0")
     assert decision.state.gap_since_ms == 60_000
+
+
+def test_while_a_hedge_is_being_opened_nothing_buys():
+    """A rebalance that has not filled yet is no position that could be unwound."""
+    decision = make_decider(SYMMETRIC).decide(make_snapshot())
+    assert orders(decision, Purpose.REBALANCE) == [("sell", "0.500", "100000.1")]
+    assert {side for side, _, _ in orders(decision)} == {"sell"}
+
+
+@pytest.mark.parametrize(("levels", "amplitude", "ratio"), [(1, 0.5, 0.5), (1, 0.35, 0.5), (2, 0.75, 0.25), (3, 1.0, 0.5)])
+def test_with_few_nodes_a_hedge_is_opened_too(levels, amplitude, ratio):
+    config = {"grid": {"num_levels": levels}, "hedge": {"amplitude": amplitude, "ratio": ratio}}
+    assert orders(make_decider(config).decide(make_snapshot()), Purpose.REBALANCE)
 
 
 def test_patience_ends_and_the_rest_is_taken_within_a_bound():
@@ -202,6 +217,93 @@ def test_the_stops_reference_is_the_highest_anchor():
     assert down.state.risk.stop_reference == pytest.approx(112_000.0)
 
 
+NEUTRAL = {
+    "inventory": {"quantity": 0},
+    "risk": {"max_position_size": "1", "stop_volatility_multiple": 0, "max_drawdown": None, "var_limit_pct": None},
+    "hedge": {"amplitude": 1.0},
+    "grid": {"anchor": "fixed", "num_levels": 20},
+}
+
+
+def test_a_neutral_grid_stops_latches_flat_and_goes_on_when_price_is_back_at_the_anchor():
+    decider = make_decider(NEUTRAL)
+    state = decider.decide(make_snapshot(inventory="0")).state
+    fallen = make_snapshot(84_900.0, inventory="0", state=state, stop_filled=True, now_ms=120_000)
+    fired = decider.decide(fallen)
+    assert fired.state.risk.stop_latched
+    assert fired.approved.place == ()
+    between = decider.decide(make_snapshot(95_000.0, inventory="0", state=fired.state, now_ms=180_000))
+    assert between.approved.place == ()
+    back = decider.decide(make_snapshot(100_000.0, inventory="0", state=between.state, now_ms=240_000))
+    assert not back.state.risk.stop_latched
+    assert orders(back, Purpose.GRID)
+
+
+def test_a_latched_neutral_position_is_closed_at_once_and_keeps_its_stop_until_then():
+    state = BotState(risk=RiskMemory(drawdown_latched=True, inventory=Decimal(0), deposits=Decimal(100_000), stop_reference=100_000.0))
+    decision = make_decider(NEUTRAL).decide(make_snapshot(97_000.0, inventory="0", account=make_account("0.5"), state=state))
+    assert [o[:2] for o in orders(decision, Purpose.FLOOR)] == [("sell", "0.500")]
+    assert [o[:2] for o in orders(decision, Purpose.STOP)] == [("sell", "0.500")]
+
+
+def test_a_neutral_grid_places_nothing_beyond_its_stops():
+    prices = [float(p) for _, _, p in orders(make_decider(NEUTRAL).decide(make_snapshot(inventory="0")), Purpose.GRID)]
+    assert min(prices) > 85_000
+    assert max(prices) < 115_000
+
+
+def test_no_stop_is_sent_that_would_fire_at_once():
+    config = {"inventory": {"quantity": 0}, "risk": NEUTRAL["risk"] | {"stop_loss_pct": "0.05"}, "hedge": {"amplitude": 1.0}}
+    state = make_decider(config).decide(make_snapshot(inventory="0")).state
+    held = make_account("0.5")
+    decision = make_decider(config).decide(make_snapshot(94_000.0, inventory="0", account=held, state=state))
+    assert orders(decision, Purpose.STOP) == []
+    assert orders(decision, Purpose.FLOOR)
+
+
+def test_coins_that_are_all_gone_leave_no_naked_perpetual():
+    decider = make_decider()
+    snapshot = hedged()
+    first = decider.decide(snapshot)
+    gone = decider.decide(replace(settled(first, snapshot), inventory=Decimal(0)))
+    assert [o[:2] for o in orders(gone, Purpose.REBALANCE)] == [("buy", "0.500")]
+
+
+def test_the_stop_covers_a_resting_rebalance_that_takes_hedge_off():
+    decision = make_decider().decide(hedged("-0.75"))
+    assert [o[:2] for o in orders(decision, Purpose.REBALANCE)] == [("buy", "0.250")]
+    assert [o[:2] for o in orders(decision, Purpose.STOP)] == [("sell", "0.500")]
+
+
+def test_a_stop_is_not_taken_out_before_its_successor_has_passed():
+    class Strict(HedgeRiskManager):
+        """Refuses every stop."""
+
+        def check(self, plan, snapshot, assessment):
+            approved = super().check(plan, snapshot, assessment)
+            stops = tuple(a for a in approved.place if a.request.purpose is Purpose.STOP)
+            refused = tuple(Refusal(a.request, "no stops today") for a in stops)
+            return replace(approved, place=tuple(a for a in approved.place if a not in stops), refused=approved.refused + refused)
+
+    decider = make_decider()
+    snapshot = hedged()
+    resting = settled(decider.decide(snapshot), snapshot)
+    decider.risk = Strict(decider.risk.settings, decider.risk.policy)
+    later = decider.decide(replace(resting, account=make_account("-0.6")))
+    assert not any(o.request.purpose is Purpose.STOP for o in later.approved.cancel)
+
+
+def test_what_the_venue_keeps_refusing_is_asked_for_less_and_less():
+    decider = make_decider()
+    refused = Rejection(Purpose.GRID, Side.SELL, 3, 3, 600_000, "no")
+    state = BotState(rejected=(refused,))
+    waiting = decider.decide(hedged(state=state))
+    assert 3 not in [a.request.node for a in waiting.approved.place]
+    assert any("rejected a grid sell 3 times" in p["text"] for k, p in waiting.changes if k is EventKind.ALERT)
+    again = decider.decide(hedged(state=state, now_ms=600_000))
+    assert 3 in [a.request.node for a in again.approved.place]
+
+
 def test_halted_cancels_the_grid_and_keeps_the_stop():
     decider = make_decider()
     snapshot = hedged()
@@ -300,11 +402,11 @@ def test_a_market_that_cannot_be_trusted_loses_only_what_would_unwind():
     decider = make_decider(SYMMETRIC | {"risk": {"stop_loss_pct": "0.15", "max_drawdown": None}})
     snapshot = hedged()
     resting = settled(decider.decide(snapshot), snapshot)
-    plan = decider.withdraw_unwinding(resting)
+    plan = decider.withdraw_unwinding(resting.inventory, resting.open_orders)
     assert len(plan.cancel) == 10
     assert {o.request.side for o in plan.cancel} == {Side.BUY}
     assert plan.place == ()
-    assert decider.withdraw_unwinding(snapshot).is_empty
+    assert decider.withdraw_unwinding(snapshot.inventory, ()).is_empty
 
 
 def test_what_is_too_small_for_the_venue_waits():

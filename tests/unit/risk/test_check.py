@@ -125,8 +125,36 @@ def test_unwinding_stops_at_the_floor(inventory, position, side):
     held = make_account(position)
     assert reasons(request(side, "0.1"), assessment=assessed(floor=0.4), account=held, inventory=inventory) == []
     found = reasons(request(side, "0.101"), assessment=assessed(floor=0.4), account=held, inventory=inventory)
-    assert found == ["the hedge could fall to 0.399, under the floor of 0.4"]
+    assert found == ["the hedge could fall to 0.399, under the floor of 40.0%"]
     assert reasons(request(side, "0.1", purpose=Purpose.FLATTEN), assessment=assessed(floor=0.5), account=held, inventory=inventory) == []
+
+
+@pytest.mark.parametrize("units", range(1, 41))
+def test_a_floor_that_floats_made_a_hair_too_high_refuses_nothing(units):
+    """0.7250000000000001 is what 29 units of 0.025 come to."""
+    floor = units * 0.025
+    lots = units * 25
+    held = make_account(str(-(Decimal(lots) + 10) / 1000))
+    assert reasons(request(Side.BUY, "0.010"), assessment=assessed(floor=floor), account=held) == []
+
+
+def test_the_cap_beats_the_floor():
+    held = make_account("-0.8")
+    assert reasons(request(Side.BUY, "0.5"), assessment=assessed(floor=0.7, cap=0.3), account=held) == []
+
+
+def test_what_would_put_the_perpetual_on_the_inventorys_side_is_no_hedge():
+    assert "that is no hedge" in reasons(request(Side.BUY, "0.1"))[0]
+    assert "that is no hedge" in reasons(request(Side.SELL, "0.1"), inventory="-1")[0]
+    astray = make_account("0.3")
+    assert reasons(request(Side.SELL, "0.2"), account=astray) == []
+    assert "that is no hedge" in reasons(request(Side.BUY, "0.1"), account=astray)[0]
+
+
+def test_a_node_so_far_out_that_the_wallet_does_not_carry_it_is_not_asked_for():
+    poor = make_account("-0.5", wallet="20000")
+    assert reasons(request(Side.SELL, "0.05"), account=poor) == []
+    assert "does not carry" in reasons(request(Side.SELL, "0.05", "150000"), account=poor)[0]
 
 
 def test_adding_hedge_is_no_matter_of_the_floor():
@@ -145,4 +173,5 @@ def test_nonsense_is_refused():
 
 
 def test_without_a_cap_there_is_none():
-    assert reasons(request(Side.SELL, "50"), assessment=assessed(cap=math.inf)) == []
+    rich = make_account(wallet="100000000")
+    assert reasons(request(Side.SELL, "50"), assessment=assessed(cap=math.inf), account=rich) == []

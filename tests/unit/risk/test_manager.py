@@ -70,9 +70,25 @@ def test_moving_coins_or_cash_is_neither_profit_nor_loss():
     risk = manager()
     more = make_snapshot(inventory="1.5", account=make_account(wallet="130000", deposits=Decimal(130_000)), state=remembering())
     assessment = risk.assess(more)
-    assert assessment.nav == pytest.approx(200_000.0)
-    assert assessment.memory.flows == pytest.approx(80_000.0)
+    assert assessment.nav == pytest.approx(280_000.0)
+    assert assessment.memory.high_water_mark == pytest.approx(280_000.0)
     assert assessment.drawdown == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("coins", ["10", "0.1"])
+def test_drawdown_counts_on_what_is_there_now(coins):
+    """After coins came or went, a fall of 8 % of the coins is 8 % of the coins' share, whatever the NAV was before."""
+    risk = manager()
+    moved = risk.assess(make_snapshot(inventory=coins, state=remembering()))
+    fallen = risk.assess(make_snapshot(92_000.0, inventory=coins, state=BotState(risk=moved.memory)))
+    worth = 100_000 + float(coins) * 100_000
+    assert fallen.drawdown == pytest.approx(float(coins) * 8_000 / worth)
+
+
+def test_more_coins_owed_are_more_debt():
+    first = manager().assess(make_snapshot(inventory="-1"))
+    more = manager().assess(make_snapshot(110_000.0, inventory="-2", state=BotState(risk=first.memory)))
+    assert more.nav == pytest.approx(90_000.0)
 
 
 def test_a_short_inventory_counts_only_its_change_of_value():
@@ -105,15 +121,29 @@ def test_a_filled_stop_latches_even_if_price_is_back_already():
     assert manager().assess(make_snapshot(100_000.0, state=remembering(), stop_filled=True)).memory.stop_latched
 
 
-def test_the_stop_does_not_latch_without_an_inventory():
+@pytest.mark.parametrize(("mark", "back", "below"), [(84_000.0, 100_000.0, True), (116_000.0, 100_000.0, False)])
+def test_without_an_inventory_a_fired_stop_latches_on_the_side_where_the_range_broke(mark, back, below):
     state = replace(remembering(), risk=replace(remembering().risk, inventory=Decimal(0)))
-    risk = manager(max_position_size=1)
-    assert not risk.assess(make_snapshot(50_000.0, inventory="0", state=state, stop_filled=True)).memory.stop_latched
+    risk = manager(max_position_size=1, max_drawdown=None)
+    fired = risk.assess(make_snapshot(mark, inventory="0", state=state, stop_filled=True))
+    assert fired.memory.stop_latched
+    assert fired.memory.latched_below is below
+    assert fired.target.floor == 1.0
+    assert not risk.assess(make_snapshot(back, inventory="0", state=BotState(risk=fired.memory))).memory.stop_latched
+    flat = risk.assess(make_snapshot(mark, inventory="0", state=state))
+    assert not flat.memory.stop_latched
+
+
+def test_resuming_clears_a_liquidation_that_was_seen():
+    first = manager().assess(make_snapshot(account=make_account(liquidated=True)))
+    resumed = replace(first.memory, halted="")
+    later = manager().assess(make_snapshot(account=make_account(liquidated=True), state=BotState(risk=resumed)))
+    assert later.state is RiskState.NORMAL
 
 
 def short(leverage: float) -> object:
     """A short of 1 BTC at this effective leverage."""
-    return make_account("-1", wallet=str(round(100_000 / leverage)))
+    return make_account("-1", wallet=str(round(100_000 / leverage)), leverage_limit=Decimal(20))
 
 
 def test_the_margin_cap_is_leverage_times_equity_over_price():
