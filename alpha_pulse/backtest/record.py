@@ -16,7 +16,7 @@ def _floats() -> array[float]:
     return array("d")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)  # asyncio puts a finished task's result into its repr: a year of bars as text
 class RunRecord:
     """Columns of equal length, one entry per bar, taken after the bar's tick. Prices in quote units, quantities in base units.
 

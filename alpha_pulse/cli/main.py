@@ -12,7 +12,7 @@ from typing import NoReturn
 import typer
 
 from alpha_pulse.cli import configure, doctor, operate, run
-from alpha_pulse.errors import AlphaPulseError, ConfigError
+from alpha_pulse.errors import AlphaPulseError, ConfigError, Transient
 
 app = typer.Typer(
     name="alpha-pulse",
@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except ConfigError as error:
         explain(error)
         sys.exit(2)
+    except Transient as error:
+        typer.echo(f"alpha-pulse: {error}", err=True)
+        typer.echo("This passes by itself if the other side comes back: check the network, or run on `--feed simulated`.", err=True)
+        sys.exit(1)
     except AlphaPulseError as error:
         typer.echo(f"alpha-pulse: {error}", err=True)
         sys.exit(1)

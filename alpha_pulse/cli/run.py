@@ -23,7 +23,7 @@ def _file(name: str, what: str) -> object:
 
 def demo(
     config: ConfigOption = None,
-    spot: Annotated[str | None, _file("spot", "Recorded spot candles (CSV, or Parquet with the extra [backtest]).")] = None,
+    spot: Annotated[str | None, _file("spot", "Recorded spot candles (CSV, or Parquet with the backtest extra).")] = None,
     perp: Annotated[str | None, _file("perp", "Recorded candles of the perpetual.")] = None,
     funding: Annotated[str | None, _file("funding", "Recorded funding rates.")] = None,
     mark: Annotated[str | None, _file("mark", "Recorded mark-price candles.")] = None,

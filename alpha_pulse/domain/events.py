@@ -34,7 +34,6 @@ class EventKind(StrEnum):
     ORDER_ACCEPTED = "order_accepted"
     ORDER_REJECTED = "order_rejected"
     ORDER_UNKNOWN = "order_unknown"
-    ORDER_REFUSED = "order_refused"  # our own risk check said no
     ORDER_CANCELLED = "order_cancelled"
     ORDER_CLOSED = "order_closed"  # found gone at the venue: filled or cancelled there
     ORDER_ADOPTED = "order_adopted"  # found at the venue on a restart and recognised by its id

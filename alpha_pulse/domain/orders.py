@@ -47,7 +47,6 @@ class Purpose(StrEnum):
     REBALANCE = "rebalance"  # closes a gap outside the band, patient first
     FLOOR = "floor"  # closes a gap under a floor, or cuts for margin: at once
     STOP = "stop"  # the resting stop at the venue
-    FLATTEN = "flatten"  # the user asked to remove the hedge
 
 
 class OrderStatus(StrEnum):

@@ -27,18 +27,20 @@ from alpha_pulse.hedging.common.interfaces import Clock, FeedProblem, IdSource, 
 from alpha_pulse.hedging.common.types import BrokerCapabilities
 from alpha_pulse.hedging.state.codec import decode, encode
 from alpha_pulse.market.provider import FeedDataProvider
+from alpha_pulse.market.sanity import problem_with
 
 
 class _Seat:
     """A desk with what the broker remembers about it."""
 
-    __slots__ = ("attended", "credited", "desk", "inventory", "match", "saved_fills", "saved_funding", "unsaved")
+    __slots__ = ("attended", "credited", "desk", "inventory", "last_ms", "match", "saved_fills", "saved_funding", "unsaved")
 
     def __init__(self, desk: Desk, inventory: Decimal) -> None:
         self.desk = desk
         self.match = desk.match  # bound once: it is called for every bar
         self.inventory = inventory
         self.credited = False
+        self.last_ms = 0  # of the last update that was matched: none is matched twice
         self.attended = True  # every update needs a closer look: there is a journal, or the wallet is not credited yet
         self.unsaved: MarketUpdate | None = None  # matched, but the journal failed: to be saved and handed on first
         self.saved_fills = 0
@@ -71,6 +73,9 @@ class VenueFeed:
         update = seat.unsaved or await self._next(symbol)
         if not isinstance(update, MarketUpdate):
             return update
+        if seat.unsaved is None and not (update.close_ms > seat.last_ms and update.mark.low > 0.0 and update.perp.low > 0.0):
+            return FeedProblem(update.close_ms, problem_with(update) or f"the update of {update.close_ms} came again or late")
+        seat.last_ms = update.close_ms
         if seat.attended:
             await self._broker._attend(seat, update)  # noqa: SLF001 - as above
         elif seat.match(update) and seat.desk.notices:
@@ -219,6 +224,7 @@ class FeedBroker(ABC):
         seat = _Seat(self._open_desk(instrument, wallet), inventory)
         self._restore(seat, record)
         update = seat.desk.update
+        seat.last_ms = 0 if update is None else update.close_ms
         await self.feed.open(pair, instrument, resume_after_ms=0 if update is None else update.close_ms)
         self._wallets[instrument.quote] = wallet
         self._seats[instrument.symbol] = seat

@@ -30,6 +30,9 @@ KEPT: Final = 10_000
 KEPT_ON_DISK: Final = 128
 """Closed and scored tickets that a restart still knows; every ticket is in the store's events anyway."""
 
+FAR_OFF = Decimal("0.2")
+"""A reported fill this far from the market (fraction) is a slip of the keyboard."""
+
 
 class TicketDesk:
     """One pair's tickets, and a virtual account that follows what people report. Sends nothing, ever.
@@ -211,6 +214,10 @@ class TicketDesk:
         lots = instrument.lots_down(quantity) if sane else 0
         if not lots or instrument.quantity(lots) != quantity:
             raise Rejected(f"a fill of {quantity} at {price} cannot be booked: the lot size is {instrument.lot_size}")
+        if quantity > ticket.quantity - ticket.filled:
+            raise Rejected(f"a fill of {quantity} is more than the {ticket.quantity - ticket.filled} that ticket {ticket.id} is for")
+        if abs(price / ticket.reference_price - 1) > FAR_OFF:
+            raise Rejected(f"a fill at {price} is far from the {ticket.reference_price} where the market stood: is the price right?")
         maker = ticket.liquidity is Liquidity.MAKER
         reference = price if maker else ticket.reference_price
         fee_rate = instrument.maker_fee if maker else instrument.taker_fee

@@ -113,7 +113,7 @@ class MarketDataProvider(Protocol):
 class MarketDataFactory(Protocol):
     """Makes a market data provider over a broker's feed and clock."""
 
-    def __call__(self, *, stale_after_s: float, anchor_ema_hours: float) -> MarketDataProvider:
+    def __call__(self, *, stale_after_s: float = 180.0, anchor_ema_hours: float = 24.0) -> MarketDataProvider:
         """``stale_after_s``: age at which a market is stale [s]; ``anchor_ema_hours``: time constant of the anchor's average [h]."""
         ...
 
@@ -238,7 +238,7 @@ class TicketDesk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Something a person asked of a running (or the next) bot: ``stop``, ``resume``, ``flatten``, or a ticket verdict."""
+    """Something a person asked of a running (or the next) bot: ``stop``, ``resume``, or a ticket verdict."""
 
     id: int
     name: str

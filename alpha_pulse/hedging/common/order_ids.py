@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from alpha_pulse.domain.orders import Purpose, Side
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_PURPOSE = {Purpose.GRID: "g", Purpose.REBALANCE: "r", Purpose.FLOOR: "f", Purpose.STOP: "s", Purpose.FLATTEN: "x"}
+_PURPOSE = {Purpose.GRID: "g", Purpose.REBALANCE: "r", Purpose.FLOOR: "f", Purpose.STOP: "s"}
 _PURPOSE_OF = {letter: purpose for purpose, letter in _PURPOSE.items()}
 _SIDE = {Side.BUY: "b", Side.SELL: "s"}
 _SIDE_OF = {letter: side for side, letter in _SIDE.items()}
 _NODE_OFFSET = 648  # half of 36²: two digits hold nodes −648 … 647
 _LENGTH = 18
+MOST_NODES = _NODE_OFFSET - 1  # a node's index fits up to this on either side
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ class HedgeTarget:
 
 @dataclass(frozen=True, slots=True)
 class CurveParameters:
-    """The hedge curve of DESIGN.md §1, all in floats for the kernel. It changes only in steps: the same object returns until then."""
+    """The hedge curve (docs/reference/formulas.md), in floats for the kernel. It changes only in steps: else the same object returns."""
 
     anchor: float  # A, quote units
     spacing: float  # s, fraction
@@ -365,6 +365,7 @@ class Snapshot:
     state: BotState
     stop_filled: bool = False  # the resting stop filled since the last tick
     dead_man_switch: bool = False  # the venue cancels resting grid orders if the bot dies
+    by_hand: bool = False  # a person carries the orders out (recommendation mode): they should not change with every tick
 
 
 @dataclass(frozen=True, slots=True)

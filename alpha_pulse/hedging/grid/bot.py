@@ -263,6 +263,7 @@ class GridHedgeBot:
             state=booked.state,
             stop_filled=booked.stop_filled,
             dead_man_switch=self.broker.capabilities.dead_man_switch,
+            by_hand=not self.broker.capabilities.executes,
         )
         if self.last is None:
             self._preflight(snapshot)
@@ -350,7 +351,7 @@ class GridHedgeBot:
             plan = ApprovedPlan(tuple(await self._removable()) if cancel else (), ())
             await self._dispatch.withdraw(plan, [], tick_id, now)
             left = len(await self._removable()) if cancel else 0
-            logger.info("Stopped ({}): {} orders cancelled, {} left that should be gone", reason, len(plan.cancel), left)
+            logger.info("Stopped ({}): {} orders cancelled, {} left behind", reason, len(plan.cancel), left)
             stopped = {"reason": reason, "cancelled": len(plan.cancel), "left": left}
             await self._dispatch.save([Event(EventKind.STOPPED, now, tick_id, stopped)], self._state)
         finally:

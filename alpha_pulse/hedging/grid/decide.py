@@ -148,6 +148,7 @@ class Decider:
             tag=self.tag,
             generation=snapshot.state.generation + after,
             tolerance_ticks=self.config.execution.tolerance_ticks,
+            by_hand=snapshot.by_hand,
         )
 
     def _together(self, plan: Plan, checked: ApprovedPlan, stops: Plan, snapshot: Snapshot, assessment: Assessment) -> ApprovedPlan:

@@ -10,6 +10,8 @@ from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.decide import Decider, Decision
 from alpha_pulse.hedging.grid.zone import QuietZone, quiet_zone
 
+_KEPT_ZONES = 4
+
 
 class Pace:
     """A tick runs on a booking, a due timer, a move of half a node, and at the latest every ``rebalance_interval``."""
@@ -19,7 +21,7 @@ class Pace:
         self._escalate_ms = int(config.hedge.escalate_after_s * 1000.0)
         self._due_ms = 0
         self._centre = self._half = 0.0  # mark price at the last tick, and half a node
-        self._zone: QuietZone | None = None
+        self._zones: list[QuietZone] = []  # the latest first; all of the same orders, account and memory
         self._zoned: Snapshot | None = None
 
     def can_wait(self, raw: MarketUpdate) -> bool:
@@ -29,9 +31,12 @@ class Pace:
     def stands(self, market: MarketState, account: Account, state: BotState) -> Snapshot | None:
         """The snapshot whose decision is this update's decision too, if open orders and inventory are still those; else None."""
         zoned = self._zoned
-        if zoned is None or self._zone is None or account is not zoned.account or state is not zoned.state or not self._zone.holds(market):
+        if zoned is None or account is not zoned.account or state is not zoned.state:
             return None
-        return zoned
+        for zone in self._zones:
+            if zone.holds(market):
+                return zoned
+        return None
 
     def held(self, raw: MarketUpdate) -> None:
         """The last decision stood: the next tick is due an interval from here."""
@@ -43,12 +48,22 @@ class Pace:
         raw = snapshot.market.raw
         self.held(raw)
         self._half = 0.5 * decision.curve.spacing * raw.mark.close
-        self._zone = self._zoned = None
         if decision.state.gap_since_ms:
             self._due_ms = min(self._due_ms, max(raw.close_ms + 1, decision.state.gap_since_ms + self._escalate_ms))
         if any(approved.request.time_in_force is TimeInForce.IOC for approved in decision.approved.place):
             self._due_ms = raw.close_ms + 1
 
     def settle(self, decider: Decider, snapshot: Snapshot, decision: Decision) -> None:
-        """The tick changed nothing: remember where that holds."""
-        self._zone, self._zoned = quiet_zone(decider, snapshot, decision), snapshot
+        """The tick changed nothing: remember where that holds. Price often goes back to where it was, so a few places are kept."""
+        zoned, zone = self._zoned, quiet_zone(decider, snapshot, decision)
+        if (
+            zoned is None
+            or zoned.account is not snapshot.account
+            or zoned.state is not snapshot.state
+            or zoned.open_orders is not snapshot.open_orders
+        ):
+            self._zones.clear()
+        self._zoned = snapshot
+        if zone is not None:
+            self._zones.insert(0, zone)
+            del self._zones[_KEPT_ZONES:]

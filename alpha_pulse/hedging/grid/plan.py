@@ -11,23 +11,33 @@ from decimal import Decimal
 
 from alpha_pulse.domain.instrument import Instrument
 from alpha_pulse.domain.orders import Order, OrderRequest, OrderType, Purpose, Side
-from alpha_pulse.hedging.common.order_ids import OrderName, order_id
+from alpha_pulse.hedging.common.order_ids import MOST_NODES, OrderName, order_id
 from alpha_pulse.hedging.common.types import DesiredOrder, GridLevel, Plan
+
+_BY_HAND_PRICE, _BY_HAND_QUANTITY = Decimal("0.005"), Decimal("0.2")  # fractions
 
 
 def make_plan(
-    desired: Sequence[DesiredOrder], ours: Sequence[Order], instrument: Instrument, *, tag: str, generation: int, tolerance_ticks: int
+    desired: Sequence[DesiredOrder],
+    ours: Sequence[Order],
+    instrument: Instrument,
+    *,
+    tag: str,
+    generation: int,
+    tolerance_ticks: int,
+    by_hand: bool = False,
 ) -> Plan:
     """Match desired to open orders; what has no match is placed, what nobody wants is cancelled.
 
-    ``ours`` holds this bot's orders only. Places come in the order of ``desired``; ids continue from ``generation``.
+    ``ours`` holds this bot's orders only. Places come in the order of ``desired``; ids continue from ``generation``. ``by_hand``: a
+    person carries them out, so an order that closes a gap stays as it is while it is about right.
     """
     tolerance = instrument.tick_size * tolerance_ticks
     left = list(ours)
     keep: list[Order] = []
     missing: list[DesiredOrder] = []
     for want in desired:
-        match = next((order for order in left if _serves(order, want, tolerance)), None)
+        match = next((order for order in left if _serves(order, want, tolerance) or (by_hand and _about_right(order, want))), None)
         if match is None:
             missing.append(want)
         else:
@@ -47,6 +57,17 @@ def _serves(order: Order, want: DesiredOrder, tolerance: Decimal) -> bool:
     if request.node != want.node:
         return False
     return _near(request.price, want.price, tolerance) and _near(request.trigger_price, want.trigger_price, tolerance)
+
+
+def _about_right(order: Order, want: DesiredOrder) -> bool:
+    """Whether a person may go on working on a recommendation that closes a gap: same side, price and quantity nearly the same."""
+    request = order.request
+    if request.purpose is not want.purpose or want.purpose not in {Purpose.REBALANCE, Purpose.FLOOR} or request.side is not want.side:
+        return False
+    if request.price is None or want.price is None or request.time_in_force is not want.time_in_force:
+        return False
+    near = abs(request.price - want.price) <= _BY_HAND_PRICE * want.price
+    return near and abs(order.remaining - want.quantity) <= _BY_HAND_QUANTITY * want.quantity
 
 
 def _near(have: Decimal | None, want: Decimal | None, tolerance: Decimal) -> bool:
@@ -84,6 +105,9 @@ def as_orders(levels: Sequence[GridLevel], instrument: Instrument, most: int, pr
         if not (level.price.is_finite() and level.quantity.is_finite() and level.price > 0):
             dropped.append(f"{level.side.value} {level.quantity} at {level.price}: not a price and a quantity")
             continue
+        if abs(level.node) > MOST_NODES:
+            dropped.append(f"{level.side.value} {level.quantity} at {level.price}: node {level.node} is beyond ±{MOST_NODES}")
+            continue
         ticks = instrument.ticks_up(level.price) if level.side is Side.SELL else instrument.ticks_down(level.price)
         lots = instrument.lots_down(level.quantity)
         if ticks <= 0 or lots < instrument.min_lots(ticks * instrument.tick):
@@ -97,6 +121,7 @@ def as_orders(levels: Sequence[GridLevel], instrument: Instrument, most: int, pr
                     price=instrument.price(ticks),
                     purpose=Purpose.GRID,
                     node=level.node,
+                    reason=f"node {level.node} of the hedge curve",
                 )
             )
     return orders, dropped

@@ -32,6 +32,15 @@ def held_regime(state: BotState, indicators: Indicators, settings: GridSettings)
     return Regime(now if moved else held, _volume_factor(state.volume_factor, indicators.volume_ratio, settings.volume_adjust))
 
 
+def volume_band(held: float, settings: GridSettings) -> tuple[float, float]:
+    """Between which volume ratios the held factor stays."""
+    if settings.volume_adjust == 0.0:
+        return -math.inf, math.inf
+    if held > 1.0:
+        return _HIGH_VOLUME_LEFT, math.inf
+    return (-math.inf, 1.0 / _HIGH_VOLUME_LEFT) if held < 1.0 else (1.0 / _HIGH_VOLUME, _HIGH_VOLUME)
+
+
 def _volume_factor(held: float, ratio: float, adjust: float) -> float:
     """Busy hours widen the grid, quiet ones narrow it."""
     if adjust == 0.0:

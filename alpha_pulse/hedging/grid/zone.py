@@ -15,6 +15,7 @@ from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.curve import node_price, place_on_grid
 from alpha_pulse.hedging.grid.decide import Decider, Decision
 from alpha_pulse.hedging.grid.gap import band
+from alpha_pulse.hedging.grid.steps import volume_band
 from alpha_pulse.hedging.risk.check import NOTHING
 from alpha_pulse.hedging.risk.manager import HedgeRiskManager
 from alpha_pulse.hedging.risk.zone import RiskZone
@@ -33,7 +34,8 @@ class QuietZone:
     ask_high: float
     volatility_low: float
     volatility_high: float
-    volume_ratio: float
+    volume_low: float
+    volume_high: float
 
     def holds(self, market: MarketState) -> bool:
         """Whether the last decision stands on this market."""
@@ -42,7 +44,7 @@ class QuietZone:
             self.bid_low <= raw.bid <= self.bid_high
             and self.ask_low <= raw.ask <= self.ask_high
             and self.volatility_low < indicators.volatility_day < self.volatility_high
-            and indicators.volume_ratio == self.volume_ratio
+            and self.volume_low < indicators.volume_ratio < self.volume_high
             and self.risk.holds(market)
         )
 
@@ -67,6 +69,7 @@ def quiet_zone(decider: Decider, snapshot: Snapshot, decision: Decision) -> Quie
     bid_low, ask_high = max(bid_low, lowest), min(ask_high, highest)
     if not all(_inside_band(config, decision.curve, snapshot, price) for price in (bid_low, ask_high)):
         return None
+    volume_low, volume_high = volume_band(decision.state.volume_factor, config.grid)
     held, step = decision.state.volatility_held, config.grid.step * (1.0 - _HAIR)
     return QuietZone(
         risk=risk,
@@ -76,7 +79,8 @@ def quiet_zone(decider: Decider, snapshot: Snapshot, decision: Decision) -> Quie
         ask_high=ask_high,
         volatility_low=held * (1.0 - step),
         volatility_high=held * (1.0 + step),
-        volume_ratio=snapshot.market.indicators.volume_ratio,
+        volume_low=volume_low,
+        volume_high=volume_high,
     )
 
 

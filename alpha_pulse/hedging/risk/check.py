@@ -88,7 +88,7 @@ def _against_stop(request: OrderRequest, book: _Book) -> str:
 
 def _against_posture(request: OrderRequest, book: _Book, assessment: Assessment) -> str:
     state = assessment.state
-    if state is RiskState.NORMAL or request.purpose is Purpose.FLATTEN:
+    if state is RiskState.NORMAL:
         return ""
     if state is RiskState.HALTED:
         return f"halted: {assessment.memory.halted}"
@@ -137,7 +137,7 @@ def _slack(snapshot: Snapshot) -> Decimal:
 def _against_floor(request: OrderRequest, book: _Book, assessment: Assessment, snapshot: Snapshot) -> str:
     """Unwinding may not undercut the floor, except to shrink the position for margin: caps beat floors."""
     floor = assessment.target.floor
-    if floor <= 0.0 or book.inventory == 0 or not math.isinf(assessment.reduce_to) or request.purpose is Purpose.FLATTEN:
+    if floor <= 0.0 or book.inventory == 0 or not math.isinf(assessment.reduce_to):
         return ""
     least = min(Decimal(repr(floor)) * abs(book.inventory), _exact_cap(assessment)) - _slack(snapshot)
     if book.inventory > 0 and request.side is Side.BUY:

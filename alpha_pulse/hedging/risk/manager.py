@@ -14,7 +14,7 @@ from alpha_pulse.hedging.risk.latches import latched, update_latches
 from alpha_pulse.hedging.risk.margin import liquidation_distance, size_at_distance, top_up_for_distance
 from alpha_pulse.hedging.risk.stop import stop_distance
 from alpha_pulse.hedging.risk.target import TargetPolicy, hedge_target, soft_floor
-from alpha_pulse.hedging.risk.var import normal_quantile, parametric_var, var_floor
+from alpha_pulse.hedging.risk.var import VAR_ALERT, VAR_CLEARED, normal_quantile, parametric_var, var_floor
 from alpha_pulse.hedging.risk.wallets import Wallets, account_for_flows
 from alpha_pulse.hedging.risk.zone import RiskZone, risk_zone
 
@@ -28,7 +28,7 @@ def margin_distance(configured: float, sigmas: float, volatility_day: float) -> 
 
 
 class HedgeRiskManager:
-    """Target, floors, latches, margin distances and caps of DESIGN.md §1."""
+    """Target, floors, latches, margin distances and caps of docs/reference/formulas.md."""
 
     def __init__(self, settings: RiskSettings, policy: TargetPolicy) -> None:
         self.settings = settings
@@ -72,7 +72,7 @@ class HedgeRiskManager:
             nav=nav,
             drawdown=drawdown,
             liquidation_distance=liquidation,
-            alerts=self._alerts(snapshot, view, liquidation, sigma, var, memory.soft_floor),
+            alerts=self._alerts(snapshot, view, liquidation, sigma, var),
         )
 
     def zone(self, snapshot: Snapshot, assessment: Assessment) -> RiskZone | None:
@@ -92,11 +92,8 @@ class HedgeRiskManager:
         """VaR of the whole inventory (M with S = 0), and the ratio that brings the unhedged rest within the limit."""
         value = abs(view.value) if view.inventory else self._neutral * view.mark
         var = parametric_var(value, sigma, self.settings.var_horizon_days, self._z)
-        if self.settings.var_limit is not None:
-            return var, var_floor(var, float(self.settings.var_limit))
-        if self.settings.var_limit_pct is not None:
-            return var, var_floor(var, float(self.settings.var_limit_pct) * value)
-        return var, 0.0
+        limit = self._var_limit(view)
+        return var, var_floor(var, limit) if limit else 0.0
 
     def _soft_floor(self, memory: RiskMemory, raw: float, now_ms: int) -> RiskMemory:
         if raw == 0.0 and memory.soft_floor == 0.0:
@@ -167,10 +164,8 @@ class HedgeRiskManager:
             return memory
         return replace(memory, state=state, reasons=reasons, halted=halted)
 
-    def _alerts(self, snapshot: Snapshot, view: Wallets, liquidation: float, sigma: float, var: float, floor: float) -> tuple[Alert, ...]:
+    def _alerts(self, snapshot: Snapshot, view: Wallets, liquidation: float, sigma: float, var: float) -> tuple[Alert, ...]:
         wanted = margin_distance(self.settings.alert_distance, _ALERT_SIGMAS, sigma)
-        if liquidation > wanted and floor == 0.0:
-            return ()
         alerts = []
         if liquidation <= wanted:
             size = abs(view.position)
@@ -180,8 +175,19 @@ class HedgeRiskManager:
                 f"{snapshot.instrument.quote}, or reduce the position of {size:.8g} {snapshot.instrument.base}"
             )
             alerts.append(Alert("liquidation", text))
-        if floor > 0.0:
-            limit = self.settings.var_limit
-            bound = float(limit) if limit is not None else float(self.settings.var_limit_pct or 0) * abs(view.value)
-            alerts.append(Alert("var", f"VaR ({var:.2f}) exceeds limit ({bound:.2f})"))
+        limit = self._var_limit(view)
+        exposed = var * self.exposed(view.inventory, view.position)
+        if limit and exposed > limit * (VAR_CLEARED if VAR_ALERT in snapshot.state.alerts else 1.0):
+            alerts.append(Alert(VAR_ALERT, f"VaR ({exposed:.2f}) exceeds limit ({limit:.2f})"))
         return tuple(alerts)
+
+    def exposed(self, inventory: float, position: float) -> float:
+        """The share of the inventory (of M, with S = 0) that the perpetual leaves unhedged."""
+        scale = abs(inventory) or self._neutral
+        return abs(inventory + position) / scale if scale else 0.0
+
+    def _var_limit(self, view: Wallets) -> float:
+        """The value at risk that may stay unhedged, quote units; 0 = no limit."""
+        if self.settings.var_limit is not None:
+            return float(self.settings.var_limit)
+        return float(self.settings.var_limit_pct or 0) * (abs(view.value) if view.inventory else self._neutral * view.mark)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+VAR_ALERT = "var"
+VAR_CLEARED = 0.9
+"""Of the limit: an alert on the unhedged VaR lasts until it is under this."""
+
 
 def normal_quantile(confidence: float) -> float:
     """Z such that a standard normal stays below it with this probability; 0.99 → 2.326."""

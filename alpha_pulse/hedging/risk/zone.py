@@ -14,6 +14,7 @@ from alpha_pulse.hedging.common.types import Assessment, HedgeTarget, MarketStat
 from alpha_pulse.hedging.risk.margin import liquidation_price
 from alpha_pulse.hedging.risk.stop import stop_trigger
 from alpha_pulse.hedging.risk.target import HOURS_PER_YEAR, ConstantSizer, TargetPolicy
+from alpha_pulse.hedging.risk.var import VAR_ALERT, VAR_CLEARED
 
 if TYPE_CHECKING:
     from alpha_pulse.hedging.risk.manager import HedgeRiskManager
@@ -40,6 +41,8 @@ class RiskZone:
     clear_distance: float  # no alert, no cap, no cut can be due while liquidation is farther than this
     var_per_sigma: float  # VaR over its limit, per unit of σ_day (and per unit of price with an absolute limit)
     var_absolute: bool
+    alert_low: float  # of VaR over its limit: between these its alert neither comes nor goes
+    alert_high: float
     var_low: float  # of VaR over its limit; matters from ``decay_ms`` on
     var_high: float
     decay_ms: int
@@ -59,7 +62,11 @@ class RiskZone:
         ):
             return False
         strain = self.var_per_sigma * sigma * (reference if self.var_absolute else 1.0)
-        if strain >= self.var_high or (strain <= self.var_low and raw.close_ms >= self.decay_ms):
+        if (
+            not self.alert_low < strain < self.alert_high
+            or strain >= self.var_high
+            or (strain <= self.var_low and raw.close_ms >= self.decay_ms)
+        ):
             return False
         if self.liquidation == 0.0:
             return True
@@ -90,6 +97,7 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
     var_per_sigma, absolute = manager.var_strain(inventory)
     funding_low, funding_high = _funding_bounds(manager.policy, assessment.target, manager.policy.sizer.ratio, inventory)
     var_low, var_high, decay_ms = _floor_bounds(manager, assessment)
+    alert_low, alert_high = _alert_bounds(manager, snapshot, inventory, position)
     rough = mark * (1.5 if position < 0.0 else 0.5)  # the tier of a position far out is the strictest on the way
     drawdown = memory.high_water_mark * (1.0 - float(settings.max_drawdown)) if settings.max_drawdown is not None else -math.inf
     return RiskZone(
@@ -107,6 +115,8 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
         clear_distance=clear_distance + _TIER_MARGIN,
         var_per_sigma=var_per_sigma,
         var_absolute=absolute,
+        alert_low=alert_low,
+        alert_high=alert_high,
         var_low=var_low,
         var_high=var_high,
         decay_ms=decay_ms,
@@ -131,6 +141,14 @@ def _funding_bounds(policy: TargetPolicy, target: HedgeTarget, sized: float, inv
         else (up - sized) / policy.funding_tilt * policy.funding_tilt_full
     )
     return (least, most) if inventory > 0.0 else (-most, -least)
+
+
+def _alert_bounds(manager: HedgeRiskManager, snapshot: Snapshot, inventory: float, position: float) -> tuple[float, float]:
+    """Between which strains the alert on the unhedged VaR stays as it is."""
+    exposed = manager.exposed(inventory, position)
+    if VAR_ALERT in snapshot.state.alerts:
+        return (VAR_CLEARED / exposed * (1.0 + _HAIR), math.inf) if exposed else (math.inf, math.inf)
+    return -math.inf, 1.0 / exposed * (1.0 - _HAIR) if exposed else math.inf
 
 
 def _mark_bounds(assessment: Assessment, inventory: float) -> tuple[float, float]:

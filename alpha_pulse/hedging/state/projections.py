@@ -26,7 +26,6 @@ _ORDER_STATUS: Final = {
     EventKind.ORDER_ACCEPTED: "open",
     EventKind.ORDER_ADOPTED: "open",
     EventKind.ORDER_REJECTED: "rejected",
-    EventKind.ORDER_REFUSED: "refused",
     EventKind.ORDER_UNKNOWN: "unknown",
     EventKind.CANCEL_INTENDED: "cancelling",
     EventKind.ORDER_CANCELLED: "cancelled",

@@ -95,7 +95,7 @@ def test_a_stop_by_signal_leaves_no_order_behind(tmp_path):
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=10)
     assert process.returncode == 0, output.decode()
-    assert b"0 left that should be gone" in output
+    assert b", 0 left behind" in output
     (state,) = rows(tmp_path, "SELECT state FROM paper_accounts")[0]
     (pair,) = json.loads(str(state))["pairs"].values()
     assert pair["desk"]["book"]["open"] == []

@@ -126,7 +126,6 @@ def test_unwinding_stops_at_the_floor(inventory, position, side):
     assert reasons(request(side, "0.1"), assessment=assessed(floor=0.4), account=held, inventory=inventory) == []
     found = reasons(request(side, "0.101"), assessment=assessed(floor=0.4), account=held, inventory=inventory)
     assert found == ["the hedge could fall to 0.399, under the floor of 40.0%"]
-    assert reasons(request(side, "0.1", purpose=Purpose.FLATTEN), assessment=assessed(floor=0.5), account=held, inventory=inventory) == []
 
 
 @pytest.mark.parametrize("units", range(1, 41))

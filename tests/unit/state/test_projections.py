@@ -99,7 +99,6 @@ def test_an_order_goes_from_intended_to_open_to_filled():
     [
         (EventKind.ORDER_REJECTED, "rejected"),
         (EventKind.ORDER_UNKNOWN, "unknown"),
-        (EventKind.ORDER_REFUSED, "refused"),
         (EventKind.ORDER_ADOPTED, "open"),
     ],
 )
