@@ -23,7 +23,6 @@ from alpha_pulse.runtime.logging import configure_logging
 from alpha_pulse.runtime.process import SystemHost
 from alpha_pulse.settings import Settings
 
-_MINUTES_PER_DAY = 1440
 _EVENTS_AT_ONCE = 2000  # a replay's events are written in bulk: there is nothing to lose but a repetition
 
 
@@ -59,8 +58,7 @@ async def _replay(settings: Settings, progress: Callable[[float], None] | None) 
     engine = await open_database(settings.store.url, durable=False)
     try:
         store = SqlStore(engine, host=SystemHost(), records_every_tick=False, flush_every=_EVENTS_AT_ONCE)
-        bars = round(settings.feed.days * _MINUTES_PER_DAY) if settings.feed.source == "simulated" and settings.feed.days else 0
-        return await replay(settings, store=store, bars=bars, progress=progress)
+        return await replay(settings, store=store, progress=progress)
     finally:
         await engine.dispose()
 

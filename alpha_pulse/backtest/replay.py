@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from alpha_pulse.backtest.record import RunRecord
 from alpha_pulse.bootstrap import build_bot
@@ -17,69 +18,92 @@ from alpha_pulse.hedging.grid.calculator import target_at
 from alpha_pulse.hedging.grid.chronicle import describe
 from alpha_pulse.hedging.grid.curve import place_on_grid
 from alpha_pulse.hedging.grid.decide import Decision
+from alpha_pulse.runtime.logging import market_time
 from alpha_pulse.settings import Settings
 
 _REPORT_EVERY = 1440  # bars between two reports of progress
 _NOT_NOTED = {"target_changed"}
 
 
-@dataclass(slots=True)
-class Recorder:
-    """Copies what the last tick saw and decided into the record's columns."""
+class _Stretch(NamedTuple):
+    """What stands still from row ``first`` on, until the next stretch. Units as in ``RunRecord``."""
 
-    record: RunRecord
-    decision: Decision | None = None
-    held: float = 0.0
-    wallet: float = 0.0
-    entry: float = 0.0
+    first: int
+    position: float
+    entry: float
+    wallet: float
+    ratio: float
+    floor: float
+    anchor: float
+    spacing: float
+
+
+class Recorder:
+    """Copies what each bar showed into the record's columns; what only a decision made in full can change, once for each such decision."""
+
+    def __init__(self, record: RunRecord) -> None:
+        self.record = record
+        self._decision: Decision | None = None
+        self._last_ms = 0
+        self._stretches: list[_Stretch] = []
 
     def note(self, bot: GridHedgeBot) -> None:
         """One row. Skipped ticks repeat nothing: only bars that were acted upon are rows."""
         if bot.last is None or bot.market is None:
             return
-        snapshot, decision = bot.last
-        record, market = self.record, bot.market
-        raw, curve = market.raw, decision.curve
+        market = bot.market
+        raw = market.raw
         now = raw.close_ms
-        if record.ts_ms and record.ts_ms[-1] == now:
+        if now == self._last_ms:
             return
-        if decision is not self.decision:
+        self._last_ms = now
+        record, (snapshot, decision) = self.record, bot.last
+        if decision is not self._decision:
             self._take(snapshot, decision)
-        mark = raw.mark.close
+        curve = decision.curve
+        place = place_on_grid(0.5 * (raw.bid + raw.ask), curve.anchor, curve.spacing, curve.levels, curve.geometric)
         record.ts_ms.append(now)
         record.spot.append(market.reference)
-        record.mark.append(mark)
+        record.mark.append(raw.mark.close)
         record.last.append(raw.perp.close)
-        record.position.append(self.held)
-        record.target.append(target_at(curve, place_on_grid(market.mid, curve.anchor, curve.spacing, curve.levels, curve.geometric)))
-        record.ratio.append(curve.ratio)
-        record.floor.append(curve.floor)
-        record.wallet.append(self.wallet)
-        record.unrealized.append(self.held * (mark - self.entry))
-        record.anchor.append(curve.anchor)
-        record.spacing.append(curve.spacing)
+        record.target.append(target_at(curve, place))
 
     def _take(self, snapshot: Snapshot, decision: Decision) -> None:
-        """What only a decision made in full can change."""
-        account = snapshot.account
-        self.decision = decision
-        self.held, self.wallet = float(account.position.quantity), float(account.wallet)
-        self.entry = float(account.position.entry_price)
+        self._decision = decision
+        account, curve = snapshot.account, decision.curve
+        stretch = _Stretch(
+            first=len(self.record.ts_ms),
+            position=float(account.position.quantity),
+            entry=float(account.position.entry_price),
+            wallet=float(account.wallet),
+            ratio=curve.ratio,
+            floor=curve.floor,
+            anchor=curve.anchor,
+            spacing=curve.spacing,
+        )
+        if not self._stretches or stretch[1:] != self._stretches[-1][1:]:
+            self._stretches.append(stretch)
         for kind, payload in decision.changes:
             if kind.value not in _NOT_NOTED:
                 self.record.notes.append((snapshot.market.now_ms, describe(kind, payload)))
 
+    def finish(self) -> None:
+        """Fill the columns that stand still between decisions."""
+        record = self.record
+        ends = [stretch.first for stretch in self._stretches[1:]] + [len(record.ts_ms)]
+        for stretch, end in zip(self._stretches, ends, strict=True):
+            for name in ("position", "ratio", "floor", "wallet", "anchor", "spacing"):
+                getattr(record, name).extend(array("d", [getattr(stretch, name)]) * (end - stretch.first))
+            record.unrealized.extend(stretch.position * (mark - stretch.entry) for mark in record.mark[stretch.first : end])
 
-async def replay(
-    settings: Settings, *, store: StateStore | None = None, bars: int = 0, progress: Callable[[float], None] | None = None
-) -> RunRecord:
+
+async def replay(settings: Settings, *, store: StateStore | None = None, progress: Callable[[float], None] | None = None) -> RunRecord:
     """Run the bot over the settings' market to its end and return what happened.
 
     Args:
         settings: what to run; the feed must be finite (recorded, or simulated with ``feed.days``).
         store: where events go; in memory if not given.
-        bars: how many bars there are, for ``progress``; 0 = not known.
-        progress: called with the share done, 0 … 1, about once a simulated day.
+        progress: called with the share done, 0 … 1, about once a day of market.
 
     Raises:
         ConfigError: the market is endless, empty, or cannot be read.
@@ -87,28 +111,29 @@ async def replay(
     if settings.feed.source == "ccxt" or (settings.feed.source == "simulated" and settings.feed.days is None):
         raise ConfigError("a live or endless market cannot be replayed.", field="feed", fix="give recorded files, or feed.days")
     bot = build_bot(settings, store=store)
-    with _patient_collector():
-        recorder = await _run(bot, settings, bars, progress)
+    with _patient_collector(), market_time(bot.broker.clock.now_ms):
+        recorder = await _run(bot, settings, progress)
     if recorder is None:
         raise ConfigError("the market has no usable bar.", field="feed", fix="look at the warnings above, and at the data files")
+    recorder.finish()
     await _finish(bot, recorder.record)
     if progress is not None:
         progress(1.0)
     return recorder.record
 
 
-async def _run(bot: GridHedgeBot, settings: Settings, bars: int, progress: Callable[[float], None] | None) -> Recorder | None:
+async def _run(bot: GridHedgeBot, settings: Settings, progress: Callable[[float], None] | None) -> Recorder | None:
     """Step to the end of the market; None if no bar of it could be acted upon."""
     await bot.start()
     recorder: Recorder | None = None
-    seen = 0
+    seen, bars = 0, bot.broker.feed.expected(bot.symbol)
     while await bot.step():
         seen += 1
         if recorder is None:
             recorder = _recorder(bot, settings)
         if recorder is not None:
             recorder.note(bot)
-        if progress is not None and bars and seen % _REPORT_EVERY == 0:
+        if progress is not None and bars is not None and seen % _REPORT_EVERY == 0:
             progress(min(1.0, seen / bars))
     return recorder
 
@@ -136,7 +161,7 @@ def _recorder(bot: GridHedgeBot, settings: Settings) -> Recorder | None:
         instrument=snapshot.instrument,
         inventory=snapshot.inventory,
         initial_wallet=snapshot.account.wallet,
-        settings=settings.model_dump(mode="json", by_alias=True),
+        settings=settings.model_dump(mode="json", by_alias=True, exclude={"store", "logging"}),  # where things lie changes no result
         simulated=feed.source == "simulated",
         source=source,
     )

@@ -24,7 +24,7 @@ def create_feed(settings: FeedSettings, exchange: ExchangeSettings, clock: Clock
         from alpha_pulse.market.recorded import RecordedFeed  # noqa: PLC0415 - pulls in numpy
 
         spot, perp = _required("feed.spot", settings.spot), _required("feed.perp", settings.perp)
-        return RecordedFeed(spot, perp, funding=settings.funding, mark=settings.mark)
+        return RecordedFeed(spot, perp, funding=settings.funding, mark=settings.mark, days=settings.days)
     from alpha_pulse.market.ccxt_feed import CcxtFeed  # noqa: PLC0415 - live markets alone need it
     from alpha_pulse.runtime.clock import SystemClock  # noqa: PLC0415 - as above
 

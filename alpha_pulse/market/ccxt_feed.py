@@ -158,6 +158,10 @@ class CcxtFeed:
         """Two weeks of closed hourly candles, then the running hour's minutes."""
         return self._history.get(symbol)
 
+    def expected(self, symbol: str) -> int | None:  # noqa: ARG002 - the port's signature
+        """None: a live market has no end."""
+        return None
+
     async def close(self) -> None:
         """Stop reading and release every connection."""
         for perpetual in list(self._tasks):

@@ -15,7 +15,9 @@ class FeedSettings(Section):
 
     source: Literal["simulated", "recorded", "ccxt"] = Field("simulated", description="Where prices come from [name]")
     seed: Annotated[int, Field(ge=0)] = Field(7, description="Seed of the simulated market: the same seed, the same market [integer]")
-    days: Annotated[float, Field(gt=0, le=3660)] | None = Field(None, description="Length of the simulated market; null = endless [days]")
+    days: Annotated[float, Field(gt=0, le=3660)] | None = Field(
+        None, description="Length of the market, from its first bar; null = endless when simulated, all when recorded [days]"
+    )
     start_price: Annotated[float, Field(gt=0)] | None = Field(
         None, description="First price of the simulated market; null = a usual price of the coin [quote units]"
     )

@@ -41,6 +41,10 @@ class PacedFeed:
         """See ``MarketFeed``."""
         return await self._inner.instrument(pair)
 
+    def expected(self, symbol: str) -> int | None:
+        """See ``MarketFeed``."""
+        return self._inner.expected(symbol)
+
     async def close(self) -> None:
         """See ``MarketFeed``."""
         await self._inner.close()

@@ -17,6 +17,7 @@ from alpha_pulse.market.files import HOUR_MS, MINUTE_MS, Candles, Floats, Fundin
 from alpha_pulse.market.streams import ByPair, Stream, make_bar, make_update
 from alpha_pulse.market.ticks import TickGrid
 
+DAY_MS: Final = 24 * HOUR_MS
 _CHUNK: Final = 4096  # bars turned into objects at a time
 _LISTED: Final = 20  # gaps named in the log; the rest are counted
 _INTERVALS_H: Final = (1, 2, 4, 8)
@@ -66,6 +67,7 @@ class RecordedFeed:
         mark: mark-price candles [file].
         start_ms: bars that open before this only warm indicators up [ms].
         end_ms: bars that open at or after this are left out [ms].
+        days: bars more than this after the first are left out [days].
 
     Attributes:
         gaps: what is missing, after ``open``: every run of missing rows of every file.
@@ -80,11 +82,12 @@ class RecordedFeed:
         *,
         start_ms: int | None = None,
         end_ms: int | None = None,
+        days: float | None = None,
     ) -> None:
         self._spot, self._perp = Path(spot), Path(perp)
         self._funding = None if funding is None else Path(funding)
         self._mark = None if mark is None else Path(mark)
-        self._start_ms, self._end_ms = start_ms, end_ms
+        self._start_ms, self._end_ms, self._days = start_ms, end_ms, days
         self._rows: _Rows | None = None
         self._pair: HedgePair | None = None
         self._streams: ByPair[Stream] = ByPair()
@@ -126,6 +129,11 @@ class RecordedFeed:
         """None: candles say nothing of trading rules."""
         return None
 
+    def expected(self, symbol: str) -> int | None:
+        """The bars from where it was opened to the end of the files."""
+        self._streams.get(symbol)
+        return None if self._rows is None else self._rows.stop - self._rows.first
+
     async def close(self) -> None:
         """Forget the data."""
         self._streams.clear()
@@ -152,7 +160,8 @@ class RecordedFeed:
         funding = None if self._funding is None else read_funding(self._funding)
         rates, settled = _funding(perp, funding, instrument.funding_interval_hours)
         self._report(gaps)
-        stop = len(perp.open_ms) if self._end_ms is None else int(np.searchsorted(perp.open_ms, self._end_ms))
+        ends = [end for end in (self._end_ms, None if self._days is None else perp.open_ms[0] + self._days * DAY_MS) if end is not None]
+        stop = int(np.searchsorted(perp.open_ms, min(ends))) if ends else len(perp.open_ms)
         index = _index(perp.columns[3], spot[3], None if mark is None else mark[3])
         grid = TickGrid(instrument.tick_size)
         return _Rows(perp.open_ms, perp.step_ms, perp.columns, mark, spot, index, rates, settled, grid, 0, stop)

@@ -109,6 +109,11 @@ class SimulatedFeed:
         """None: a made-up market takes the trading rules that it is given."""
         return None
 
+    def expected(self, symbol: str) -> int | None:
+        """The bars from where it was opened to the last day; None for an endless market."""
+        _, _, done = self._opened.get(symbol)
+        return None if self._bars is None else max(0, self._bars - done)
+
     async def close(self) -> None:
         """Forget every pair."""
         self._streams.clear()

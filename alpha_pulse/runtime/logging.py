@@ -11,7 +11,8 @@ import logging
 import math
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, time
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote, quote_plus
@@ -30,6 +31,7 @@ _JSON: Final = "{json_line}\n"
 _FOREIGN: Final = ("aiohttp", "aiosqlite", "alembic", "asyncio", "ccxt", "sqlalchemy", "websockets")  # libraries that log by themselves
 
 _secrets: set[str] = set()
+_market_time: list[Callable[[], int]] = []
 
 
 def configure_logging(settings: LoggingSettings, *, console: bool = True) -> None:
@@ -71,6 +73,16 @@ def configure_logging(settings: LoggingSettings, *, console: bool = True) -> Non
         foreign.propagate = False
 
 
+@contextmanager
+def market_time(now_ms: Callable[[], int]) -> Iterator[None]:
+    """While this lasts, lines carry the time of a simulated or recorded market instead of the wall clock's, once it has one."""
+    _market_time.append(now_ms)
+    try:
+        yield
+    finally:
+        _market_time.pop()
+
+
 def register_secret(secret: str) -> None:
     """From now on ``secret`` is masked wherever it would be logged: messages, bound fields, exceptions; also in its URL-encoded forms."""
     if secret.strip():
@@ -87,6 +99,8 @@ def mask(text: str) -> str:
 def _prepare(record: Record) -> None:
     """Mask everything that a sink may show, and add what the formats name: ``trace`` and ``json_line``."""
     record["message"] = mask(record["message"])
+    if _market_time and (ms := _market_time[-1]()):
+        record["time"] = type(record["time"]).fromtimestamp(ms / 1000.0, UTC)
     record["extra"] = {mask(str(key)): _masked(value) for key, value in record["extra"].items()}
     exception = record["exception"]
     trace = ""

@@ -98,6 +98,10 @@ class FakeFeed:
         known = self._instrument
         return known if known is not None and known.symbol == pair.perpetual else None
 
+    def expected(self, symbol: str) -> int | None:
+        """All of the given ones from the first on."""
+        return len(self.updates) - self._first.get(symbol, 0)
+
     async def close(self) -> None:
         """Count it."""
         self.closed += 1

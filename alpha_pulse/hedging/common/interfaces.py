@@ -80,6 +80,10 @@ class MarketFeed(Protocol):
         """The trading rules if this feed knows them (a live exchange does, and is asked now), else None."""
         ...
 
+    def expected(self, symbol: str) -> int | None:
+        """How many updates ``next`` delivers in all since ``open``; None where nobody knows. Shown as progress, never relied upon."""
+        ...
+
     async def close(self) -> None:
         """Release connections. Idempotent."""
         ...

@@ -11,20 +11,20 @@ from alpha_pulse.hedging.common.types import Alert, Assessment, HedgeTarget, Pla
 from alpha_pulse.hedging.risk.check import check_plan
 from alpha_pulse.hedging.risk.config import RiskSettings
 from alpha_pulse.hedging.risk.latches import latched, update_latches
-from alpha_pulse.hedging.risk.margin import liquidation_distance, size_at_distance, top_up_for_distance
+from alpha_pulse.hedging.risk.margin import (
+    ALERT_SIGMAS,
+    CUT_SIGMAS,
+    NO_INCREASE_SIGMAS,
+    liquidation_distance,
+    margin_distance,
+    size_at_distance,
+    top_up_for_distance,
+)
 from alpha_pulse.hedging.risk.stop import stop_distance
 from alpha_pulse.hedging.risk.target import TargetPolicy, hedge_target, soft_floor
 from alpha_pulse.hedging.risk.var import VAR_ALERT, VAR_CLEARED, normal_quantile, parametric_var, var_floor
 from alpha_pulse.hedging.risk.wallets import Wallets, account_for_flows
 from alpha_pulse.hedging.risk.zone import RiskZone, risk_zone
-
-_ALERT_SIGMAS, _NO_INCREASE_SIGMAS, _CUT_SIGMAS = 10.0, 6.0, 4.0
-WIDEST = 2.0  # volatility widens a distance to twice itself at most: one wild bar must not take a hedge apart
-
-
-def margin_distance(configured: float, sigmas: float, volatility_day: float) -> float:
-    """A distance to liquidation, fraction of mark: the configured one, or some daily sigmas if larger, up to twice itself."""
-    return min(max(configured, sigmas * volatility_day), WIDEST * configured)
 
 
 class HedgeRiskManager:
@@ -77,7 +77,7 @@ class HedgeRiskManager:
 
     def zone(self, snapshot: Snapshot, assessment: Assessment) -> RiskZone | None:
         """The markets that would be assessed as this one was, if that changed nothing; see ``RiskZone``."""
-        return risk_zone(self, snapshot, assessment, WIDEST * self.settings.alert_distance)
+        return risk_zone(self, snapshot, assessment)
 
     def var_strain(self, inventory: float) -> tuple[float, bool]:
         """(VaR over its limit per unit of σ_day, whether it is per unit of price too); 0 without a limit."""
@@ -108,12 +108,12 @@ class HedgeRiskManager:
     ) -> tuple[RiskMemory, float, float]:
         """The hard cap of this snapshot, the curve's cap in steps, and a cut when liquidation is too near."""
         held = abs(view.position)
-        no_increase = margin_distance(self.settings.no_increase_distance, _NO_INCREASE_SIGMAS, sigma)
+        no_increase = margin_distance(self.settings.no_increase_distance, NO_INCREASE_SIGMAS, sigma)
         comfortable = size_at_distance(view.equity, no_increase, snapshot.instrument, view.mark)
         allowed = min(max(0.0, self.leverage(snapshot.account) * view.equity / view.mark), comfortable)
         most = self._max_position if self._max_position < math.inf else abs(view.inventory)
         hard = min(max(allowed, held), most)
-        cut = margin_distance(self.settings.cut_distance, _CUT_SIGMAS, sigma)
+        cut = margin_distance(self.settings.cut_distance, CUT_SIGMAS, sigma)
         cutting = liquidation <= cut or (memory.margin_cut and liquidation < no_increase)
         if cutting != memory.margin_cut:
             memory = replace(memory, margin_cut=cutting)
@@ -165,7 +165,7 @@ class HedgeRiskManager:
         return replace(memory, state=state, reasons=reasons, halted=halted)
 
     def _alerts(self, snapshot: Snapshot, view: Wallets, liquidation: float, sigma: float, var: float) -> tuple[Alert, ...]:
-        wanted = margin_distance(self.settings.alert_distance, _ALERT_SIGMAS, sigma)
+        wanted = margin_distance(self.settings.alert_distance, ALERT_SIGMAS, sigma)
         alerts = []
         if liquidation <= wanted:
             size = abs(view.position)

@@ -6,6 +6,14 @@ import math
 
 from alpha_pulse.domain.instrument import Instrument
 
+ALERT_SIGMAS, NO_INCREASE_SIGMAS, CUT_SIGMAS = 10.0, 6.0, 4.0
+WIDEST = 2.0  # volatility widens a distance to twice itself at most: one wild bar must not take a hedge apart
+
+
+def margin_distance(configured: float, sigmas: float, volatility_day: float) -> float:
+    """A distance to liquidation, fraction of mark: the configured one, or some daily sigmas if larger, up to twice itself."""
+    return min(max(configured, sigmas * volatility_day), WIDEST * configured)
+
 
 def liquidation_price(wallet: float, position: float, entry: float, instrument: Instrument, mark: float) -> float:
     """Mark price at which equity meets the maintenance margin; 0 or inf when no price does.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alpha_pulse.hedging.common.types import Assessment, HedgeTarget, MarketState, RiskState, Snapshot
-from alpha_pulse.hedging.risk.margin import liquidation_price
+from alpha_pulse.hedging.risk.margin import ALERT_SIGMAS, WIDEST, liquidation_price, margin_distance
 from alpha_pulse.hedging.risk.stop import stop_trigger
 from alpha_pulse.hedging.risk.target import HOURS_PER_YEAR, ConstantSizer, TargetPolicy
 from alpha_pulse.hedging.risk.var import VAR_ALERT, VAR_CLEARED
@@ -36,9 +36,10 @@ class RiskZone:
     nav_high: float
     mark_low: float  # stop, latch and liquidation bounds, whichever is nearest
     mark_high: float
-    equity_per_mark: float  # equity must stay above this many base units for the caps not to bind
+    room_low: float  # equity in base units at mark: between these the cap of the curve stays
+    room_high: float
     liquidation: float  # price; 0 = none
-    clear_distance: float  # no alert, no cap, no cut can be due while liquidation is farther than this
+    alert_distance: float  # no alert, no cap, no cut is due while liquidation is farther than ``margin_distance`` of these
     var_per_sigma: float  # VaR over its limit, per unit of σ_day (and per unit of price with an absolute limit)
     var_absolute: bool
     alert_low: float  # of VaR over its limit: between these its alert neither comes nor goes
@@ -57,7 +58,7 @@ class RiskZone:
         if not (
             self.mark_low < mark < self.mark_high
             and self.nav_low < equity + self.inventory * reference - self.debt <= self.nav_high
-            and equity > self.equity_per_mark * mark
+            and self.room_low * mark < equity < self.room_high * mark
             and self.funding_low < raw.funding_rate * HOURS_PER_YEAR / raw.funding_interval_h < self.funding_high
         ):
             return False
@@ -70,14 +71,11 @@ class RiskZone:
             return False
         if self.liquidation == 0.0:
             return True
-        return abs(self.liquidation / mark - 1.0) > self.clear_distance
+        return abs(self.liquidation / mark - 1.0) > margin_distance(self.alert_distance, ALERT_SIGMAS, sigma) + _TIER_MARGIN
 
 
-def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment, clear_distance: float) -> RiskZone | None:
-    """The zone around a snapshot whose assessment changed nothing, or None where something is close to changing.
-
-    ``clear_distance``: farther from liquidation than this (fraction of mark), margin has nothing to say.
-    """
+def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment) -> RiskZone | None:
+    """The zone around a snapshot whose assessment changed nothing, or None where something is close to changing."""
     memory, account, inventory = assessment.memory, snapshot.account, float(snapshot.inventory)
     if not isinstance(manager.policy.sizer, ConstantSizer):
         return None
@@ -85,14 +83,13 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
         return None
     settings, mark = manager.settings, snapshot.market.raw.mark.close
     position, wallet, entry = float(account.position.quantity), float(account.wallet), float(account.position.entry_price)
-    demand = manager.most_wanted(inventory, assessment.target)
-    if memory.cap < demand:
+    # the widest distance and a stricter tier than today's: what margin could ask for anywhere in the zone
+    distance = WIDEST * settings.no_increase_distance
+    equity = max(0.0, wallet + position * (mark - entry))
+    rate = float(snapshot.instrument.tier(2.0 * equity / settings.no_increase_distance).maintenance_rate)
+    room = _room(manager, snapshot, assessment, (1.0 + distance) * (1.0 + rate) - 1.0)
+    if room is None:
         return None
-    # the caps: leverage·equity/P, and the size whose liquidation is far enough even at the widest distance and a stricter tier
-    distance = clear_distance / float(settings.alert_distance) * float(settings.no_increase_distance)
-    equity = wallet + position * (mark - entry)
-    rate = float(snapshot.instrument.tier(2.0 * max(0.0, equity) / float(settings.no_increase_distance)).maintenance_rate)
-    per_unit = max(1.0 / manager.leverage(account), (1.0 + distance) * (1.0 + rate) - 1.0)
     low, high = _mark_bounds(assessment, inventory)
     var_per_sigma, absolute = manager.var_strain(inventory)
     funding_low, funding_high = _funding_bounds(manager.policy, assessment.target, manager.policy.sizer.ratio, inventory)
@@ -110,9 +107,10 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
         nav_high=memory.high_water_mark,
         mark_low=low,
         mark_high=high,
-        equity_per_mark=demand * per_unit * (1.0 + _HAIR),
+        room_low=room[0] * (1.0 + _HAIR),
+        room_high=room[1] * (1.0 - _HAIR),
         liquidation=liquidation_price(wallet, position, entry, snapshot.instrument, rough) if position else 0.0,
-        clear_distance=clear_distance + _TIER_MARGIN,
+        alert_distance=settings.alert_distance,
         var_per_sigma=var_per_sigma,
         var_absolute=absolute,
         alert_low=alert_low,
@@ -123,6 +121,23 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
         funding_low=funding_low,
         funding_high=funding_high,
     )
+
+
+def _room(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment, margin: float) -> tuple[float, float] | None:
+    """Between which equities, in base units at mark, the curve's cap stays; None where more than leverage decides it.
+
+    ``margin``: equity per unit of position that keeps liquidation comfortably far.
+    """
+    cap, wanted = assessment.memory.cap, manager.most_wanted(float(snapshot.inventory), assessment.target)
+    per_unit = 1.0 / manager.leverage(snapshot.account)
+    held = abs(float(snapshot.account.position.quantity))
+    if cap >= wanted:  # not binding: it stays so while equity carries all that the curve can ask for, or the position is that already
+        return (-math.inf if held >= wanted else wanted * max(per_unit, margin)), math.inf
+    unit = manager.policy.unit * abs(float(snapshot.inventory))
+    most = min((math.floor(cap / unit + 1e-9) + 2) * unit, wanted + unit)
+    if per_unit < margin or held >= most:
+        return None
+    return (-math.inf if held >= cap else cap * per_unit), most * per_unit
 
 
 def _funding_bounds(policy: TargetPolicy, target: HedgeTarget, sized: float, inventory: float) -> tuple[float, float]:

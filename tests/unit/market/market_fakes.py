@@ -52,6 +52,9 @@ class ScriptedFeed:
     async def instrument(self, pair):
         return None
 
+    def expected(self, symbol):
+        return None
+
     async def close(self):
         pass
 

@@ -11,7 +11,7 @@ import pytest
 from alpha_pulse.hedging.common.types import BotState, RiskMemory, RiskState
 from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.parts import risk_manager_for
-from alpha_pulse.hedging.risk.manager import margin_distance
+from alpha_pulse.hedging.risk.margin import margin_distance
 from alpha_pulse.testing.snapshots import make_account, make_snapshot
 
 
