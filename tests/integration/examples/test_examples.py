@@ -44,7 +44,7 @@ def test_in_paper_mode_the_coin_is_hedged_and_the_outcome_told(tmp_path: Path, m
     coins, hedge, together = (figure(rf"{word} ([+-]\d+\.\d+)", done.stdout) for word in ("coins", "hedge", "together"))
     assert together == pytest.approx(coins + hedge, abs=0.011)
     assert "tickets" not in done.stdout
-    assert ", 0 left that should be gone" in done.stderr
+    assert ", 0 left behind" in done.stderr
 
 
 def test_in_recommendation_mode_a_person_trades_and_is_told_why_what_it_costs_and_until_when(tmp_path: Path):
