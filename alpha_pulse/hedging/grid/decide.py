@@ -68,6 +68,7 @@ class Decider:
         self.tag = tag
         self._key: tuple[object, ...] = ()
         self._wanted = Wanted(())
+        self.crowded = False  # more levels than may be live: which ones are nearest depends on the very price
         self._settled: tuple[object, ...] = ()  # with these inputs nothing had to be sent
         self._settled_alerts: tuple[Alert, ...] = ()
 
@@ -107,18 +108,21 @@ class Decider:
     def _want(self, snapshot: Snapshot, assessment: Assessment, gap: Gap, levels: Sequence[GridLevel]) -> Wanted:
         """The gap's order first, then the grid. Built again only when something in it moved."""
         rejected = snapshot.state.rejected
-        key = (levels, gap.order, assessment.state, rejected)
+        most = self.config.execution.max_active_orders
+        self.crowded = len(levels) > most
+        key = (levels, gap.order, assessment.state, rejected, snapshot.market.raw if self.crowded else None)
         if self._key and not rejected and all(a is b for a, b in zip(key, self._key, strict=True)):
             return self._wanted
         alerts: list[Alert] = []
         orders: list[DesiredOrder] = []
         if assessment.state is not RiskState.HALTED:
-            grid, dropped = as_orders(levels, snapshot.instrument, self.config.execution.max_active_orders, snapshot.market.mid)
+            grid, dropped = as_orders(levels, snapshot.instrument, most, snapshot.market.mid)
             orders = not_refused(grid if gap.order is None else [gap.order, *grid], rejected, snapshot.market.now_ms)
             if dropped:
                 alerts.append(Alert("dropped levels", f"{len(dropped)} grid levels cannot be traded, e.g. {dropped[0]}"))
         refused = rejection_alert(rejected)
-        self._key, self._wanted = key, Wanted(tuple(orders), tuple(alerts if refused is None else [*alerts, refused]))
+        wanted = Wanted(tuple(orders), tuple(alerts if refused is None else [*alerts, refused]))
+        self._key, self._wanted = key, self._wanted if wanted == self._wanted else wanted
         return self._wanted
 
     def _approve(

@@ -13,6 +13,7 @@ from alpha_pulse.hedging.risk.config import RiskSettings
 from alpha_pulse.hedging.risk.latches import latched, update_latches
 from alpha_pulse.hedging.risk.margin import (
     ALERT_SIGMAS,
+    CAP_STEP,
     CUT_SIGMAS,
     NO_INCREASE_SIGMAS,
     liquidation_distance,
@@ -139,7 +140,7 @@ class HedgeRiskManager:
 
         It falls at once and rises by two units at a time; a cap that the curve cannot reach is none.
         """
-        unit = self.policy.unit * scale
+        unit = CAP_STEP * scale
         if bound >= wanted + (unit if previous < wanted else 0.0):
             return most
         stepped = max(math.floor(bound / unit + 1e-9) * unit, min(held, bound))

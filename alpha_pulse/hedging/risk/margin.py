@@ -7,6 +7,7 @@ import math
 from alpha_pulse.domain.instrument import Instrument
 
 ALERT_SIGMAS, NO_INCREASE_SIGMAS, CUT_SIGMAS = 10.0, 6.0, 4.0
+CAP_STEP = 0.01  # of |S|: the margin cap moves the ladder in steps of this
 WIDEST = 2.0  # volatility widens a distance to twice itself at most: one wild bar must not take a hedge apart
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alpha_pulse.hedging.common.types import Assessment, HedgeTarget, MarketState, RiskState, Snapshot
-from alpha_pulse.hedging.risk.margin import ALERT_SIGMAS, WIDEST, liquidation_price, margin_distance
+from alpha_pulse.hedging.risk.margin import ALERT_SIGMAS, CAP_STEP, WIDEST, liquidation_price, margin_distance
 from alpha_pulse.hedging.risk.stop import stop_trigger
 from alpha_pulse.hedging.risk.target import HOURS_PER_YEAR, ConstantSizer, TargetPolicy
 from alpha_pulse.hedging.risk.var import VAR_ALERT, VAR_CLEARED
@@ -133,7 +133,7 @@ def _room(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment,
     held = abs(float(snapshot.account.position.quantity))
     if cap >= wanted:  # not binding: it stays so while equity carries all that the curve can ask for, or the position is that already
         return (-math.inf if held >= wanted else wanted * max(per_unit, margin)), math.inf
-    unit = manager.policy.unit * abs(float(snapshot.inventory))
+    unit = CAP_STEP * abs(float(snapshot.inventory))
     most = min((math.floor(cap / unit + 1e-9) + 2) * unit, wanted + unit)
     if per_unit < margin or held >= most:
         return None

@@ -64,6 +64,19 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def check_same(folder: Path, undisturbed: Path) -> None:
+    """Same fills at the venue and in the record, same wallet, and a chain that verifies."""
+    expected = venue_fills(undisturbed)
+    assert len(expected) > 20
+    assert venue_fills(folder) == expected
+    assert booked_fills(folder) == expected
+    account = "SELECT state FROM paper_accounts"
+    wallets = [json.loads(str(rows(each, account)[0][0]))["wallets"] for each in (undisturbed, folder)]
+    assert wallets[0] == wallets[1]
+    verified = subprocess.run([sys.executable, "-m", "alpha_pulse", "audit", "verify"], cwd=folder, capture_output=True, check=False)
+    assert verified.returncode == 0, verified.stdout.decode()
+
+
 def killed_run(folder: Path, kills: int, seed: int) -> None:
     """Kill -9 that many times, at random moments, then let it finish."""
     chance = random.Random(seed)  # noqa: S311 - a test's dice
@@ -78,15 +91,13 @@ def killed_run(folder: Path, kills: int, seed: int) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_runs_end_as_if_nothing_had_happened(undisturbed, tmp_path, seed):
     killed_run(tmp_path, 5, seed)
-    expected = venue_fills(undisturbed)
-    assert len(expected) > 20
-    assert venue_fills(tmp_path) == expected
-    assert booked_fills(tmp_path) == expected
-    account = "SELECT state FROM paper_accounts"
-    wallets = [json.loads(str(rows(folder, account)[0][0]))["wallets"] for folder in (undisturbed, tmp_path)]
-    assert wallets[0] == wallets[1]
-    verified = subprocess.run([sys.executable, "-m", "alpha_pulse", "audit", "verify"], cwd=tmp_path, capture_output=True, check=False)
-    assert verified.returncode == 0, verified.stdout.decode()
+    check_same(tmp_path, undisturbed)
+
+
+@pytest.mark.soak
+def test_a_run_killed_sixty_times_ends_as_if_nothing_had_happened(undisturbed, tmp_path):
+    killed_run(tmp_path, 60, 3)
+    check_same(tmp_path, undisturbed)
 
 
 def test_a_stop_by_signal_leaves_no_order_behind(tmp_path):

@@ -64,3 +64,10 @@ async def test_with_and_without_the_zone_the_same_things_happen(name, seed):
     assert all_decisions == 6 * 1440
     assert decisions <= all_decisions
     assert len(fills) > 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("seed", range(100, 110))
+async def test_many_markets_with_and_without_the_zone(name, seed):
+    assert (await run(CASES[name], seed, zone=True))[:2] == (await run(CASES[name], seed, zone=False))[:2]

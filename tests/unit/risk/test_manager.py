@@ -205,7 +205,7 @@ def test_a_liquidation_by_the_venue_halts():
 
 
 def test_the_caps_of_the_curve_move_in_steps():
-    """A drifting equity moves the cap of the ladder by whole units of 0.025·|S|, down at once and up only after two."""
+    """A drifting equity moves the cap of the ladder by whole steps of 0.01·|S|, down at once and up only after two."""
     risk = manager(max_position_size=5)
 
     def cap(wallet: str, memory: RiskMemory | None = None) -> float:
@@ -214,9 +214,9 @@ def test_the_caps_of_the_curve_move_in_steps():
 
     first = risk.assess(make_snapshot(inventory="3", account=make_account(wallet="151000"))).memory
     assert first.cap == pytest.approx(1.5)
-    assert cap("156000", first) == first.cap
-    assert cap("149000", first) == pytest.approx(1.425)
-    assert cap("165000", first) == pytest.approx(1.65)
+    assert cap("155900", first) == first.cap
+    assert cap("149000", first) == pytest.approx(1.47)
+    assert cap("156100", first) == pytest.approx(1.56)
 
 
 def test_a_cap_that_the_curve_cannot_reach_moves_nothing():
