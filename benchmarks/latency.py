@@ -11,64 +11,37 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from loguru import logger
 
-from alpha_pulse.domain.instrument import HedgePair, Instrument
 from alpha_pulse.domain.market import MarketUpdate
 from alpha_pulse.execution.broker_factory import create_broker
 from alpha_pulse.hedging.common.approved import ApprovedPlan
-from alpha_pulse.hedging.common.interfaces import FeedProblem, MarketFeed
+from alpha_pulse.hedging.common.interfaces import FeedProblem
 from alpha_pulse.hedging.common.types import Assessment, Plan, Snapshot
 from alpha_pulse.hedging.grid.bot import GridHedgeBot
 from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.parts import risk_manager_for
 from alpha_pulse.hedging.risk.manager import HedgeRiskManager
 from alpha_pulse.market.simulated import SimulatedFeed
+from alpha_pulse.market.wrapped import WrappedFeed
 from benchmarks.replay import stay_on_one_core
 
 CASES = ("any update", "quiet update", "update that crosses a node", "update with a fill")
 _WARM_UP = 1440  # bars before anything is counted
 
 
-class TimedFeed:
-    """A ``MarketFeed`` that notes when it handed out an update."""
+class TimedFeed(WrappedFeed):
+    """Notes when it handed out an update."""
 
-    def __init__(self, inner: MarketFeed) -> None:
-        self._inner = inner
-        self.delivered_ns = 0
-
-    async def open(self, pair: HedgePair, instrument: Instrument, *, resume_after_ms: int = 0) -> None:
-        """See ``MarketFeed``."""
-        await self._inner.open(pair, instrument, resume_after_ms=resume_after_ms)
+    delivered_ns = 0
 
     async def next(self, symbol: str) -> MarketUpdate | FeedProblem | None:
         """The next update; the clock starts."""
-        update = await self._inner.next(symbol)
+        update = await super().next(symbol)
         self.delivered_ns = time.perf_counter_ns()
         return update
-
-    def latest(self, symbol: str) -> MarketUpdate | None:
-        """See ``MarketFeed``."""
-        return self._inner.latest(symbol)
-
-    def history(self, symbol: str) -> Iterable[MarketUpdate]:
-        """See ``MarketFeed``."""
-        return self._inner.history(symbol)
-
-    async def instrument(self, pair: HedgePair) -> Instrument | None:
-        """See ``MarketFeed``."""
-        return await self._inner.instrument(pair)
-
-    def expected(self, symbol: str) -> int | None:
-        """See ``MarketFeed``."""
-        return self._inner.expected(symbol)
-
-    async def close(self) -> None:
-        """See ``MarketFeed``."""
-        await self._inner.close()
 
 
 class TimedRiskManager(HedgeRiskManager):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -28,6 +28,7 @@ from alpha_pulse.hedging.common.types import BrokerCapabilities
 from alpha_pulse.hedging.state.codec import decode, encode
 from alpha_pulse.market.provider import FeedDataProvider
 from alpha_pulse.market.sanity import problem_with
+from alpha_pulse.market.wrapped import WrappedFeed
 
 
 class _Seat:
@@ -47,7 +48,7 @@ class _Seat:
         self.saved_funding = 0
 
 
-class VenueFeed:
+class VenueFeed(WrappedFeed):
     """The market as the bot sees it: every update has passed the venue's books before it arrives.
 
     ``latest`` is the last update that was matched; after a restart from a journal it is the one matched last before, whether or
@@ -55,14 +56,10 @@ class VenueFeed:
     """
 
     def __init__(self, broker: FeedBroker, inner: MarketFeed) -> None:
+        super().__init__(inner)
         self._broker = broker
-        self._inner = inner
         self._next = inner.next
         self._seats = broker._seats  # noqa: SLF001 - the feed is a part of its broker
-
-    async def open(self, pair: HedgePair, instrument: Instrument, *, resume_after_ms: int = 0) -> None:
-        """See ``MarketFeed``; the broker does this in ``open_pair``."""
-        await self._inner.open(pair, instrument, resume_after_ms=resume_after_ms)
 
     async def next(self, symbol: str) -> MarketUpdate | FeedProblem | None:
         """The next update, after fills, funding and liquidation were booked from it (and journalled, where there is a journal).
@@ -86,22 +83,6 @@ class VenueFeed:
         """The last update that was matched."""
         seat = self._seats.get(symbol)
         return None if seat is None else seat.desk.update
-
-    def history(self, symbol: str) -> Iterable[MarketUpdate]:
-        """See ``MarketFeed``."""
-        return self._inner.history(symbol)
-
-    async def instrument(self, pair: HedgePair) -> Instrument | None:
-        """See ``MarketFeed``."""
-        return await self._inner.instrument(pair)
-
-    def expected(self, symbol: str) -> int | None:
-        """See ``MarketFeed``."""
-        return self._inner.expected(symbol)
-
-    async def close(self) -> None:
-        """See ``MarketFeed``."""
-        await self._inner.close()
 
 
 class FeedBroker(ABC):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import closing
+from contextlib import AsyncExitStack, ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,11 +71,10 @@ async def migrate(engine: AsyncEngine, *, revision: str = REVISIONS[-1]) -> None
 async def open_database(url: str, *, durable: bool = True) -> AsyncEngine:
     """An engine whose schema is up to date. Raises what ``create_engine`` and ``migrate`` raise."""
     engine = create_engine(url, durable=durable)
-    try:
+    async with AsyncExitStack() as undo:
+        undo.push_async_callback(engine.dispose)
         await migrate(engine)
-    except BaseException:
-        await engine.dispose()
-        raise
+        undo.pop_all()
     return engine
 
 
@@ -136,14 +135,13 @@ def _configure_sqlite(engine: AsyncEngine, *, durable: bool, busy_timeout_ms: in
     @event.listens_for(engine.sync_engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver begins no transactions of its own: the next listener does
-        cursor = connection.cursor()
-        try:
+        with ExitStack() as undo:
+            undo.callback(connection.close)  # until it works the pool does not see it, so nobody else would end its thread
+            cursor = connection.cursor()
             for pragma in pragmas:
                 cursor.execute(f"PRAGMA {pragma}")
-        except BaseException:
-            connection.close()  # the pool never saw it, so nobody else would end its thread
-            raise
-        cursor.close()
+            cursor.close()
+            undo.pop_all()
 
     @event.listens_for(engine.sync_engine, "begin")
     def _began(connection: Connection) -> None:

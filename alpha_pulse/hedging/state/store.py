@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -73,12 +74,14 @@ class SqlStore:
         self._kept.extend(events)
         self._kept_state = kept_state if state is None else state
         if len(self._kept) >= self._flush_every:
-            try:
+            with ExitStack() as undo:
+                undo.callback(self._forget, kept, kept_state)  # as without a buffer: a save that raises has kept nothing
                 await self.flush()
-            except BaseException:
-                del self._kept[kept:]  # as without a buffer: a save that raises has kept nothing
-                self._kept_state = kept_state
-                raise
+                undo.pop_all()
+
+    def _forget(self, kept: int, state: BotState | None) -> None:
+        del self._kept[kept:]
+        self._kept_state = state
 
     async def flush(self) -> None:
         """Write what a buffered store keeps. Raises what ``save`` raises."""
