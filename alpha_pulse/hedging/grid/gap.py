@@ -47,7 +47,7 @@ def find_gap(hedge: HedgeSettings, execution: ExecutionSettings, snapshot: Snaps
     is_open = (
         abs(away) > limit
         or (state.gap_since_ms > 0 and abs(away) > max(_CLOSED * step, snapshot.instrument.lot))
-        or (position == 0.0 and _unopened(hedge, curve, snapshot))
+        or (position == 0.0 and band_hides_hedge(hedge, curve) and _unopened(hedge, curve, snapshot))
     )
     if not is_open:
         return Gap(target, 0, None)
@@ -69,11 +69,14 @@ def _hedges_more(curve: CurveParameters, away: float) -> bool:
     return away * curve.inventory < 0.0 or curve.inventory == 0.0
 
 
-def _unopened(hedge: HedgeSettings, curve: CurveParameters, snapshot: Snapshot) -> bool:
-    """Whether no hedge is on though even the less hedged of the two nodes around the price asks for more than the band.
+def band_hides_hedge(hedge: HedgeSettings, curve: CurveParameters) -> bool:
+    """Whether the band is as wide as the hedge at the anchor: with few nodes 1.5 steps can be, and it would never be opened."""
+    wanted = target_at(curve, 0.0)
+    return wanted != 0.0 and abs(wanted) <= band(hedge, curve, wanted)
 
-    With few nodes a band of 1.5 node steps can be wider than the whole hedge, which then would never be opened.
-    """
+
+def _unopened(hedge: HedgeSettings, curve: CurveParameters, snapshot: Snapshot) -> bool:
+    """Whether even the less hedged of the two nodes around the price asks for more than the user's own band."""
     place = place_on_grid(snapshot.market.mid, curve.anchor, curve.spacing, curve.levels, curve.geometric) * curve.levels
     least = min(abs(target_at(curve, node / curve.levels)) for node in (math.floor(place), math.ceil(place)))
     return least > hedge.band_under * (abs(curve.inventory) or curve.neutral_size)

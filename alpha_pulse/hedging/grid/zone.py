@@ -14,7 +14,7 @@ from alpha_pulse.hedging.grid.calculator import DefaultGridCalculator, target_at
 from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.curve import node_price, place_on_grid
 from alpha_pulse.hedging.grid.decide import Decider, Decision
-from alpha_pulse.hedging.grid.gap import band
+from alpha_pulse.hedging.grid.gap import band, band_hides_hedge
 from alpha_pulse.hedging.grid.steps import volume_band
 from alpha_pulse.hedging.risk.check import NOTHING
 from alpha_pulse.hedging.risk.manager import HedgeRiskManager
@@ -99,5 +99,8 @@ def _inside_band(config: BotConfig, curve: CurveParameters, snapshot: Snapshot, 
     if not math.isfinite(price):
         return False
     target = target_at(curve, place_on_grid(price, curve.anchor, curve.spacing, curve.levels, curve.geometric))
-    away = target - float(snapshot.account.position.quantity)
+    held = float(snapshot.account.position.quantity)
+    if held == 0.0 and band_hides_hedge(config.hedge, curve):
+        return False
+    away = target - held
     return abs(away) <= band(config.hedge, curve, away) * (1.0 - _HAIR)
