@@ -39,6 +39,8 @@ class RiskZone:
     room_low: float  # equity in base units at mark: between these the cap of the curve stays
     room_high: float
     liquidation: float  # price; 0 = none
+    clear_low: float  # marks between which liquidation is far enough whatever the volatility
+    clear_high: float
     alert_distance: float  # no alert, no cap, no cut is due while liquidation is farther than ``margin_distance`` of these
     var_per_sigma: float  # VaR over its limit, per unit of σ_day (and per unit of price with an absolute limit)
     var_absolute: bool
@@ -53,7 +55,8 @@ class RiskZone:
     def holds(self, market: MarketState) -> bool:
         """Whether this market is inside."""
         raw = market.raw
-        mark, reference, sigma = raw.mark.close, market.reference, market.indicators.volatility_day
+        mark, spot, sigma = raw.mark.close, raw.spot, market.indicators.volatility_day
+        reference = spot.close if spot is not None else raw.index_price
         equity = self.wallet + self.position * (mark - self.entry)
         if not (
             self.mark_low < mark < self.mark_high
@@ -69,7 +72,7 @@ class RiskZone:
             or (strain <= self.var_low and raw.close_ms >= self.decay_ms)
         ):
             return False
-        if self.liquidation == 0.0:
+        if self.clear_low < mark < self.clear_high:
             return True
         return abs(self.liquidation / mark - 1.0) > margin_distance(self.alert_distance, ALERT_SIGMAS, sigma) + _TIER_MARGIN
 
@@ -96,6 +99,8 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
     var_low, var_high, decay_ms = _floor_bounds(manager, assessment)
     alert_low, alert_high = _alert_bounds(manager, snapshot, inventory, position)
     rough = mark * (1.5 if position < 0.0 else 0.5)  # the tier of a position far out is the strictest on the way
+    liquidation = liquidation_price(wallet, position, entry, snapshot.instrument, rough) if position else 0.0
+    clear_low, clear_high = _clear_marks(liquidation, position, WIDEST * settings.alert_distance + _TIER_MARGIN)
     drawdown = memory.high_water_mark * (1.0 - float(settings.max_drawdown)) if settings.max_drawdown is not None else -math.inf
     return RiskZone(
         inventory=inventory,
@@ -109,7 +114,9 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
         mark_high=high,
         room_low=room[0] * (1.0 + _HAIR),
         room_high=room[1] * (1.0 - _HAIR),
-        liquidation=liquidation_price(wallet, position, entry, snapshot.instrument, rough) if position else 0.0,
+        liquidation=liquidation,
+        clear_low=clear_low,
+        clear_high=clear_high,
         alert_distance=settings.alert_distance,
         var_per_sigma=var_per_sigma,
         var_absolute=absolute,
@@ -121,6 +128,15 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
         funding_low=funding_low,
         funding_high=funding_high,
     )
+
+
+def _clear_marks(liquidation: float, position: float, widest: float) -> tuple[float, float]:
+    """Between which marks liquidation is farther than the widest distance of all."""
+    if liquidation == 0.0:
+        return 0.0, math.inf
+    if position < 0.0:
+        return 0.0, liquidation / (1.0 + widest)
+    return (liquidation / (1.0 - widest) if widest < 1.0 else math.inf), math.inf
 
 
 def _room(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment, margin: float) -> tuple[float, float] | None:
