@@ -38,10 +38,9 @@ from alpha_pulse.hedging.grid.calculator import DefaultGridCalculator
 from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.decide import Decider, Decision
 from alpha_pulse.hedging.grid.dispatch import Dispatch
-from alpha_pulse.hedging.grid.pace import Pace
+from alpha_pulse.hedging.grid.pace import Pace, changed_nothing
 from alpha_pulse.hedging.grid.parts import load_calculator, risk_manager_for, settings_digest
 from alpha_pulse.hedging.grid.preflight import check_against_instrument
-from alpha_pulse.hedging.risk.check import NOTHING
 from alpha_pulse.hedging.state.memory import MemoryStore
 
 _IDLE_S = 1.0  # while the market is silent, commands and staleness are looked at this often
@@ -250,8 +249,7 @@ class GridHedgeBot:
         now = market.raw.close_ms
         tick_id = format(now, "x")
         events = await self._obey(tick_id, now) if self.store.records_every_tick else []
-        known = self._state
-        booked = await bring_up_to_date(self.broker, self.symbol, known, tick_id, now, booked=account is self._account)
+        booked = await bring_up_to_date(self.broker, self.symbol, self._state, tick_id, now, booked=account is self._account)
         events += booked.events
         snapshot = Snapshot(
             tick_id=tick_id,
@@ -268,10 +266,11 @@ class GridHedgeBot:
         if self.last is None:
             self._preflight(snapshot)
         decision = self._decider.decide(snapshot)
-        if events or decision.state is not known or decision.approved is not NOTHING or self.store.records_every_tick:
+        if events or self.store.records_every_tick or not changed_nothing(booked.state, decision):
             await self._carry_out(snapshot, decision, events)
             self._pace.ticked(snapshot, decision)
         else:
+            self._state = decision.state
             self._pace.ticked(snapshot, decision)
             if self.uses_zone:
                 self._pace.settle(self._decider, snapshot, decision)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from alpha_pulse.domain.market import MarketUpdate
 from alpha_pulse.domain.orders import TimeInForce
 from alpha_pulse.domain.position import Account
@@ -9,8 +11,22 @@ from alpha_pulse.hedging.common.types import BotState, MarketState, Snapshot
 from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.decide import Decider, Decision
 from alpha_pulse.hedging.grid.zone import QuietZone, quiet_zone
+from alpha_pulse.hedging.risk.check import NOTHING
 
 _KEPT_ZONES = 4
+
+
+def changed_nothing(before: BotState, decision: Decision) -> bool:
+    """Whether a decision sends nothing and moves nothing but the high-water mark, which is no news by itself."""
+    after = decision.state
+    if decision.approved is not NOTHING:
+        return False
+    if after is before:
+        return True
+    if decision.changes or after.risk is before.risk:
+        return False
+    lifted = replace(before, risk=replace(before.risk, high_water_mark=after.risk.high_water_mark))
+    return lifted == after
 
 
 class Pace:
@@ -55,6 +71,7 @@ class Pace:
 
     def settle(self, decider: Decider, snapshot: Snapshot, decision: Decision) -> None:
         """The tick changed nothing: remember where that holds. Price often goes back to where it was, so a few places are kept."""
+        snapshot = snapshot if snapshot.state is decision.state else replace(snapshot, state=decision.state)
         zoned, zone = self._zoned, quiet_zone(decider, snapshot, decision)
         if (
             zoned is None
