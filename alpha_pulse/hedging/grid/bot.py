@@ -172,6 +172,7 @@ class GridHedgeBot:
                     failures += 1
                     await self._ride_out(error, failures)
                 except ConfigError:
+                    self.exit_code = 2  # a hedge that is on keeps its stop
                     raise
                 except Exception as error:  # noqa: BLE001 - the one broad except, by design
                     self._halt(error)

@@ -130,14 +130,18 @@ class Decider:
     ) -> tuple[ApprovedPlan, tuple[Alert, ...]]:
         """Plan and check; the stop last, for it covers what will rest. Nothing again while the inputs that needed nothing stand."""
         inputs = (wanted, snapshot.open_orders, snapshot.account, curve, snapshot.state.unknown)
-        if self._settled and self._settled[-1] == trigger and all(a is b for a, b in zip(inputs, self._settled, strict=False)):
+        same = self._settled and self._settled[-1] == trigger and all(a is b for a, b in zip(inputs, self._settled, strict=False))
+        if same and not snapshot.state.rejected:  # what was rejected is asked for again by the clock
             return NOTHING, self._settled_alerts
         ours = self.ours(snapshot.open_orders)
         plan = self._plan(wanted.orders, [o for o in ours if o.request.purpose is not Purpose.STOP], snapshot)
         checked = self.risk.check(plan, snapshot, assessment)
         stop, alert = desired_stop(snapshot, curve, _unwinding(plan, checked, snapshot, curve), trigger, self.config.risk)
-        wish = () if stop is None else tuple(not_refused([stop], snapshot.state.rejected, snapshot.market.now_ms))
-        stops = self._plan(wish, [o for o in ours if o.request.purpose is Purpose.STOP], snapshot, after=len(plan.place))
+        resting = tuple(o for o in ours if o.request.purpose is Purpose.STOP)
+        if stop is not None and not not_refused([stop], snapshot.state.rejected, snapshot.market.now_ms):
+            stops = Plan(resting, (), ())  # the venue refused its like: the old stop stays until the new one may be asked for
+        else:
+            stops = self._plan(() if stop is None else (stop,), resting, snapshot, after=len(plan.place))
         approved = self._together(plan, checked, stops, snapshot, assessment)
         alerts = (*wanted.alerts, *(() if alert is None else (alert,)), *_refusal_alert(approved))
         self._settled = (*inputs, trigger) if approved.is_empty else ()
@@ -178,6 +182,7 @@ def _unwinding(plan: Plan, checked: ApprovedPlan, snapshot: Snapshot, curve: Cur
     """What live orders could take off the hedge before the stop acts, base units."""
     other = stop_side(curve, snapshot).opposite
     resting = sum((order.remaining for order in plan.keep if order.request.side is other), Decimal(0))
+    resting += sum((r.quantity for r in snapshot.state.unknown if r.side is other and r.purpose is not Purpose.STOP), Decimal(0))
     return float(sum((a.request.quantity for a in checked.place if a.request.side is other), resting))
 
 

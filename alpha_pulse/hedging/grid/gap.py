@@ -27,7 +27,7 @@ class Gap:
 
     @property
     def remainder(self) -> Decimal:
-        """What the order would add to the position, signed: the ladder starts from F plus this."""
+        """What the order may still add to the position, signed."""
         return Decimal(0) if self.order is None else self.order.quantity * self.order.side.sign
 
 

@@ -56,6 +56,7 @@ def quiet_zone(decider: Decider, snapshot: Snapshot, decision: Decision) -> Quie
         decision.approved is not NOTHING
         or decision.state is not snapshot.state
         or decision.state.gap_since_ms
+        or decision.state.rejected
         or decider.crowded
         or config.grid.anchor == "ema"
         or not isinstance(calculator, DefaultGridCalculator)

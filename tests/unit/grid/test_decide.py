@@ -304,6 +304,21 @@ def test_what_the_venue_keeps_refusing_is_asked_for_less_and_less():
     assert 3 in [a.request.node for a in again.approved.place]
 
 
+def test_a_refused_stop_is_asked_for_again_when_its_wait_is_over_and_the_old_one_stays_meanwhile():
+    decider = make_decider()
+    snapshot = hedged()
+    resting = settled(decider.decide(snapshot), snapshot)
+    refused = (Rejection(Purpose.STOP, Side.SELL, 0, 2, 600_000, "no"),)
+    more = replace(resting, account=make_account("-0.46"), state=replace(resting.state, rejected=refused))
+    waiting = decider.decide(more)
+    assert not any(o.request.purpose is Purpose.STOP for o in waiting.approved.cancel)
+    assert orders(waiting, Purpose.STOP) == []
+    later = replace(settled(waiting, more), market=make_snapshot(now_ms=600_000).market)
+    again = decider.decide(later)
+    assert [o[:2] for o in orders(again, Purpose.STOP)] == [("sell", "0.540")]
+    assert [o.request.purpose for o in again.approved.cancel if o.request.purpose is Purpose.STOP] == [Purpose.STOP]
+
+
 def test_halted_cancels_the_grid_and_keeps_the_stop():
     decider = make_decider()
     snapshot = hedged()
