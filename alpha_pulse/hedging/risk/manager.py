@@ -143,8 +143,9 @@ class HedgeRiskManager:
         unit = CAP_STEP * scale
         if bound >= wanted + (unit if previous < wanted else 0.0):
             return most
-        stepped = max(math.floor(bound / unit + 1e-9) * unit, min(held, bound))
-        return previous if bound >= previous > stepped - 2.0 * unit else stepped
+        least = min(held, bound)  # what is held already is cut only at the margin distances
+        stepped = max(math.floor(bound / unit + 1e-9) * unit, least)
+        return previous if bound >= previous >= least and previous > stepped - 2.0 * unit else stepped
 
     @staticmethod
     def _posture(snapshot: Snapshot, memory: RiskMemory, latches: tuple[str, ...]) -> RiskMemory:

@@ -151,7 +151,7 @@ def _room(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment,
         return (-math.inf if held >= wanted else wanted * max(per_unit, margin)), math.inf
     unit = CAP_STEP * abs(float(snapshot.inventory))
     most = min((math.floor(cap / unit + 1e-9) + 2) * unit, wanted + unit)
-    if per_unit < margin or held >= most:
+    if per_unit < margin or held > cap or held >= most:
         return None
     return (-math.inf if held >= cap else cap * per_unit), most * per_unit
 

@@ -219,6 +219,14 @@ def test_the_caps_of_the_curve_move_in_steps():
     assert cap("156100", first) == pytest.approx(1.56)
 
 
+def test_a_held_cap_never_asks_for_less_than_the_position_that_is_on():
+    """What price or a fill carried past the cap stays until liquidation comes near: the ladder must not unwind it."""
+    risk = manager(max_position_size=5)
+    held = remembering(cap=1.48)
+    account = make_account("-1.5", wallet="148000")
+    assert risk.assess(make_snapshot(inventory="3", account=account, state=held)).memory.cap == pytest.approx(1.5)
+
+
 def test_a_cap_that_the_curve_cannot_reach_moves_nothing():
     """The most that this curve asks for is 0.75: equity that drifts above that is no matter of the ladder."""
     risk = manager()
