@@ -89,10 +89,6 @@ class Instrument:
         """Whole lots in ``quantity``, towards zero: never more than was asked for."""
         return int(quantity / self.lot_size)
 
-    def lots_near(self, quantity: float) -> int:
-        """The nearest whole number of lots to a float quantity, e.g. one that came back from the kernel."""
-        return round(quantity / self.lot)
-
     def quantity(self, lots: int) -> Decimal:
         """The exact quantity of a number of lots (signed)."""
         return self.lot_size * lots
@@ -102,11 +98,6 @@ class Instrument:
         by_quantity = float(self.min_quantity) / self.lot
         by_notional = float(self.min_notional) / (price * self.lot)
         return max(1, math.ceil(max(by_quantity, by_notional) - 1e-9))
-
-    def maintenance_margin(self, notional: float) -> float:
-        """Maintenance margin in quote units for an absolute notional in quote units (tiered, continuous)."""
-        tier = self.tier(notional)
-        return max(0.0, notional * float(tier.maintenance_rate) - float(tier.maintenance_amount))
 
     def tier(self, notional: float) -> MarginTier:
         """The bracket that an absolute notional falls into; beyond the last one, the last."""

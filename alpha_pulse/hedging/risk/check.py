@@ -9,6 +9,7 @@ from alpha_pulse.domain.instrument import ZERO
 from alpha_pulse.domain.orders import OrderRequest, Purpose, Side
 from alpha_pulse.hedging.common.approved import RISK_PASS, ApprovedOrder, ApprovedPlan, Refusal
 from alpha_pulse.hedging.common.types import Assessment, Plan, RiskState, Snapshot
+from alpha_pulse.hedging.risk.wallets import Wallets
 
 NOTHING = ApprovedPlan((), ())
 
@@ -109,24 +110,19 @@ def _against_caps(request: OrderRequest, book: _Book, assessment: Assessment, sn
     if math.isinf(cap):
         return ""
     limit = Decimal(repr(cap)) + _slack(snapshot)
-    if request.side is Side.SELL and book.lowest - request.quantity < -limit:
-        return f"the short could reach {abs(book.lowest - request.quantity)}, over the cap of {cap:.8g}"
-    if request.side is Side.BUY and book.highest + request.quantity > limit:
-        return f"the long could reach {book.highest + request.quantity}, over the cap of {cap:.8g}"
+    if side is Side.SELL and after < -limit:
+        return f"the short could reach {abs(after)}, over the cap of {cap:.8g}"
+    if side is Side.BUY and after > limit:
+        return f"the long could reach {after}, over the cap of {cap:.8g}"
     return ""
 
 
 def _unaffordable(after: Decimal, request: OrderRequest, snapshot: Snapshot) -> bool:
     """Whether the venue's own margin would not carry the position at the order's price, which it checks when the order is placed."""
-    account, mark = snapshot.account, snapshot.market.raw.mark.close
-    equity = float(account.wallet) + float(account.position.quantity) * (mark - float(account.position.entry_price))
-    price = max(mark, float(request.price or 0))
+    account, view = snapshot.account, Wallets.of(snapshot)
+    price = max(view.mark, float(request.price or 0))
     grows = abs(after) > abs(account.position.quantity)
-    return grows and float(abs(after)) * price > float(account.leverage_limit) * equity
-
-
-def _exact_cap(assessment: Assessment) -> Decimal:
-    return Decimal(repr(assessment.max_abs_position))
+    return grows and float(abs(after)) * price > float(account.leverage_limit) * view.equity
 
 
 def _slack(snapshot: Snapshot) -> Decimal:
@@ -139,7 +135,7 @@ def _against_floor(request: OrderRequest, book: _Book, assessment: Assessment, s
     floor = assessment.target.floor
     if floor <= 0.0 or book.inventory == 0 or not math.isinf(assessment.reduce_to):
         return ""
-    least = min(Decimal(repr(floor)) * abs(book.inventory), _exact_cap(assessment)) - _slack(snapshot)
+    least = min(Decimal(repr(floor)) * abs(book.inventory), Decimal(repr(assessment.max_abs_position))) - _slack(snapshot)
     if book.inventory > 0 and request.side is Side.BUY:
         left = -(book.highest + request.quantity)
     elif book.inventory < 0 and request.side is Side.SELL:

@@ -101,14 +101,16 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
     rough = mark * (1.5 if position < 0.0 else 0.5)  # the tier of a position far out is the strictest on the way
     liquidation = liquidation_price(wallet, position, entry, snapshot.instrument, rough) if position else 0.0
     clear_low, clear_high = _clear_marks(liquidation, position, WIDEST * settings.alert_distance + _TIER_MARGIN)
-    drawdown = memory.high_water_mark * (1.0 - float(settings.max_drawdown)) if settings.max_drawdown is not None else -math.inf
+    nav_low = -math.inf
+    if settings.max_drawdown is not None and not memory.drawdown_latched:
+        nav_low = memory.high_water_mark * (1.0 - float(settings.max_drawdown)) * (1.0 + _HAIR)
     return RiskZone(
         inventory=inventory,
         position=position,
         wallet=wallet,
         entry=entry,
         debt=memory.debt,
-        nav_low=-math.inf if memory.drawdown_latched else drawdown + _HAIR * abs(drawdown) if drawdown > -math.inf else drawdown,
+        nav_low=nav_low,
         nav_high=memory.high_water_mark,
         mark_low=low,
         mark_high=high,
