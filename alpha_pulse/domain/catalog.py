@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -15,6 +16,8 @@ QUOTES: Final = ("USDT", "USDC", "USD")
 
 THOUSANDS: Final = frozenset({"PEPE", "SHIB", "FLOKI", "BONK", "LUNC", "XEC"})
 """Coins whose perpetual is quoted per 1000 coins (Binance USD-M, Bybit), while spot is quoted per coin."""
+
+_MULTIPLIED: Final = (("1000{}", 1000), ("{}1000", 1000), ("K{}", 1000), ("{}", 1))  # how venues write such a coin's contract
 
 _FORMS: Final = 'write it as "BTCUSDT", "BTC/USDT" or "BTC/USDT:USDT"; quotes: USDT, USDC, USD'
 _COIN: Final = re.compile(r"(?=.*[A-Z])[A-Z0-9]{1,20}")  # at least one letter: 1INCH is a coin, 1000 is not
@@ -65,11 +68,44 @@ def _split(name: str, text: str) -> tuple[str, str, str]:
     raise _refusal(name, "is not a pair", _FORMS)
 
 
+def on_venue(pair: HedgePair, listed: Container[str]) -> HedgePair:
+    """The same pair as a venue lists it, with the venue's own multiplier.
+
+    A coin of many zeros is 1000PEPE here, SHIB1000 or KPEPE there, and PEPE with a large contract elsewhere. Base units, and so
+    prices and quantities, are those of the name that is returned.
+
+    Args:
+        pair: the pair by the catalogue's name.
+        listed: the unified symbols of the venue's markets.
+
+    Raises:
+        ConfigError: the venue lists it under no name that is known here.
+    """
+    if pair.perpetual in listed:
+        return pair
+    if pair.base in THOUSANDS:
+        for form, multiplier in _MULTIPLIED:
+            perpetual = f"{form.format(pair.base)}/{pair.quote}:{pair.quote}"
+            if perpetual in listed:
+                return replace(pair, perpetual=perpetual, multiplier=multiplier)
+    raise _refusal(pair.perpetual, "the exchange lists no such perpetual", "check coin and quote currency against the exchange's list")
+
+
 def _pair(base: str, quote: str) -> HedgePair:
-    coin = base.removeprefix("1000")
+    coin = _plain_coin(base)
     multiplier = 1000 if coin in THOUSANDS else 1
     held, contract = (coin, f"1000{coin}") if multiplier > 1 else (base, base)
     return HedgePair(spot=f"{held}/{quote}", perpetual=f"{contract}/{quote}:{quote}", base=held, quote=quote, multiplier=multiplier)
+
+
+def _plain_coin(base: str) -> str:
+    """The coin behind a multiplied contract's name: PEPE for 1000PEPE, PEPE1000 and KPEPE; anything else as it is."""
+    for form, _ in _MULTIPLIED:
+        prefix, _, suffix = form.partition("{}")
+        coin = base.removeprefix(prefix).removesuffix(suffix)
+        if coin in THOUSANDS:
+            return coin
+    return base
 
 
 def _refusal(name: str, problem: str, fix: str) -> ConfigError:

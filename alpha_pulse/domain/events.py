@@ -28,6 +28,9 @@ class EventKind(StrEnum):
     STOP_RELEASED = "stop_released"
     DRAWDOWN_LATCHED = "drawdown_latched"
     RESUMED = "resumed"
+    FLATTENED = "flattened"  # a person asked to remove the hedge
+    KILLED = "killed"  # a person asked to halt at once
+    ADVICE = "advice"  # a language model was asked: prompt, answer, what was refused of it
     ALERT = "alert"
     ORDER_INTENDED = "order_intended"  # saved before anything is sent
     CANCEL_INTENDED = "cancel_intended"

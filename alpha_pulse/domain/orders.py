@@ -47,6 +47,7 @@ class Purpose(StrEnum):
     REBALANCE = "rebalance"  # closes a gap outside the band, patient first
     FLOOR = "floor"  # closes a gap under a floor, or cuts for margin: at once
     STOP = "stop"  # the resting stop at the venue
+    EXTERNAL = "external"  # not the bot's: a person's order, a liquidation
 
 
 class OrderStatus(StrEnum):

@@ -35,6 +35,7 @@ class HourlyReading(NamedTuple):
     trend: float = 0.0
     supports: tuple[float, ...] = ()
     resistances: tuple[float, ...] = ()
+    volume_day: float = 0.0
 
 
 class HourlyCandles:
@@ -78,6 +79,7 @@ class HourlyCandles:
             trend=trend_strength(self._fast, self._slow, volatility_day, _TREND_LAG_DAYS),
             supports=supports,
             resistances=resistances,
+            volume_day=float(window[4].sum()) / window.shape[1] * HOURS_PER_DAY if enough else 0.0,
         )
 
     def _average(self, high: float, low: float, close: float) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,16 +14,29 @@ from alpha_pulse.domain.instrument import HedgePair, Instrument
 from alpha_pulse.domain.market import MarketUpdate
 from alpha_pulse.errors import ConfigError, Fatal, Transient
 from alpha_pulse.hedging.common.interfaces import Clock, FeedProblem
-from alpha_pulse.market.ccxt_mapping import instrument_of, make_exchange, read_errors, spot_exchange_id, translate_read
+from alpha_pulse.market.ccxt_mapping import instrument_of, learn_name, make_exchange, read_errors, spot_exchange_id, translate_read
+from alpha_pulse.market.guard import Haste, RequestGuard, hasty
 from alpha_pulse.market.live import LivePair, warm_up
 from alpha_pulse.market.streams import ByPair
+from alpha_pulse.market.taps import tap
 
 HOUR_MS: Final = 3_600_000
 MINUTE_MS: Final = 60_000
-_WARM_UP_HOURS: Final = 14 * 24
+WARM_UP_HOURS: Final = 125 * 24  # the longest window of the indicators is 100 daily returns
+_CANDLES_AT_ONCE: Final = 1000
 _BOOK_ROWS: Final = 500
 _TOP_ROWS: Final = 5
 _MOST_BACKOFF: Final = 16.0
+_SOURCES: Final = {
+    "_watch_quotes": "quotes",
+    "_poll_quotes": "quotes",
+    "_watch_trades": "trades",
+    "_poll_last": "last price",
+    "_watch_mark": "mark price",
+    "_read_funding": "funding",
+    "_read_spot": "spot price",
+    "_read_depth": "depth",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +45,7 @@ class Pace:
 
     update: float = 1.0  # least time between two updates
     quotes: float = 2.0  # without websockets
-    funding: float = 3.0  # mark, index and funding
+    funding: float = 3.0  # mark, index and funding; ten times as long where mark prices are streamed
     spot: float = 3.0
     depth: float = 30.0
     silent: float = 15.0  # a socket without a message is rebuilt after this
@@ -45,7 +59,7 @@ class CcxtFeed:
     A socket that falls silent is rebuilt, and quotes are polled meanwhile, so that a quiet market and a dead socket are told
     apart. When neither answers, ``next`` returns a ``FeedProblem``. Spot that stays away is an outage: the update has no spot.
 
-    A live feed cannot resume: ``history`` gives two weeks of the exchange's hourly candles instead.
+    A live feed cannot resume: ``history`` gives the exchange's hourly candles of the last months instead.
 
     Args:
         exchange_id: ccxt id of the perpetual's exchange.
@@ -54,6 +68,8 @@ class CcxtFeed:
         rest_url: every REST call goes to this host instead.
         ws_url: every websocket goes to this host instead.
         pace: how often each source is read.
+        guard: the request budget that this feed shares with whatever else talks to the exchange.
+        warm_up_hours: of hourly candles that ``history`` gives.
     """
 
     def __init__(
@@ -65,7 +81,11 @@ class CcxtFeed:
         rest_url: str | None = None,
         ws_url: str | None = None,
         pace: Pace | None = None,
+        warm_up_hours: int = WARM_UP_HOURS,
+        guard: RequestGuard | None = None,
     ) -> None:
+        self._guard = guard or RequestGuard()
+        self._warm_up_ms = warm_up_hours * HOUR_MS
         self._id, self._spot_id = exchange_id, spot_id or spot_exchange_id(exchange_id)
         self._rest_url, self._ws_url = rest_url, ws_url
         self._clock = clock
@@ -76,6 +96,7 @@ class CcxtFeed:
         self._retired: list[Any] = []  # streams that are being closed
         self._live: ByPair[LivePair] = ByPair()
         self._rules: dict[str, Instrument] = {}  # by perpetual
+        self._listed: dict[str, str] = {}  # by perpetual: the name by which the exchange answers
         self._history: ByPair[list[MarketUpdate]] = ByPair()
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
 
@@ -89,16 +110,16 @@ class CcxtFeed:
         """
         if self._rest is None:
             spot_only = {"fetchMarkets": {"types": ["spot"]}} if self._spot_id == "binance" else None
-            self._rest = make_exchange(self._id, rest_url=self._rest_url, ws_url=self._ws_url)
-            self._spot = make_exchange(self._spot_id, rest_url=self._rest_url, ws_url=self._ws_url, options=spot_only)
+            self._rest = self._guarded(self._id)
+            self._spot = self._guarded(self._spot_id, spot_only)
         for exchange in (self._rest, self._spot):
             if not await self._ask(exchange.load_markets(not exchange.markets)):
                 raise Transient(f"{exchange.id} answered, but not with a list of its markets")
-        for exchange, symbol in ((self._rest, pair.perpetual), (self._spot, pair.spot)):
-            if symbol not in exchange.markets:
-                raise ConfigError(
-                    f"{exchange.id} does not list {symbol}.", field="symbol", value=pair.name, fix="choose a pair that it lists"
-                )
+        self._listed[pair.perpetual] = learn_name(self._rest, pair)
+        if pair.spot not in self._spot.markets:
+            raise ConfigError(
+                f"{self._spot.id} does not list {pair.spot}.", field="symbol", value=pair.name, fix="choose a pair that it lists"
+            )
         book = await self._ask(self._rest.fetch_order_book(pair.perpetual, _TOP_ROWS))
         if not book["bids"]:
             raise Transient(f"{self._id} has no bids for {pair.perpetual}, or did not answer with a book")
@@ -122,9 +143,10 @@ class CcxtFeed:
         if self._stream is None:
             self._renew_stream()
         await self._ask(self._read_interval(live))
-        for read in (self._poll_quotes, self._poll_last, self._read_funding):
-            await self._ask(read(live))
+        await self._ask(self._read_funding(live))
         self._history.put(pair.perpetual, await self._ask(self._fetch_history(live)))
+        for read in (self._read_funding, self._poll_last, self._poll_quotes):  # after the long fetch, so that nothing begins stale
+            await self._ask(read(live))
         self._live.put(pair.perpetual, live)
         self._tasks[pair.perpetual] = [
             asyncio.create_task(self._keep_reading(live, read, every), name=f"{pair.name} {read.__name__}")
@@ -141,26 +163,49 @@ class CcxtFeed:
         live = self._live.get(symbol)
         wait = self._pace.update - (self._clock.now_ms() - live.answered_ms) / 1000.0
         if wait > 0.0:
-            await self._clock.sleep(min(wait, self._pace.update))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(wait, self._pace.update)):
+                    await live.hurry.wait()
+        live.hurry.clear()
         try:
             async with asyncio.timeout(self._pace.stale):
                 await live.changed.wait()
         except TimeoutError:
             pass  # the update says since when nothing came
+        if live.doubted:
+            live.doubted = False
+            doubtful = (self._poll_last, self._poll_quotes, self._read_funding, self._read_spot)
+            with hasty(Haste.PROTECT):  # the tick waits for the answers, and with it the stop
+                await asyncio.gather(*(self._ask_again(live, read) for read in doubtful))
         self._raise_failure(live)
         return live.update(self._clock.now_ms(), self._pace.stale * 1000.0)
+
+    def nudge(self, symbol: str, *, doubted: bool = False) -> None:
+        """Deliver the next update of this pair now: something happened that should be acted upon. With ``doubted`` every price is asked
+        for first.
+        """
+        if symbol not in self._live:
+            return
+        live = self._live.get(symbol)
+        live.doubted |= doubted
+        live.hurry.set()
+        live.changed.set()
 
     def latest(self, symbol: str) -> MarketUpdate | None:
         """The last good update delivered."""
         return self._live.get(symbol).latest
 
     def history(self, symbol: str) -> Iterable[MarketUpdate]:
-        """Two weeks of closed hourly candles, then the running hour's minutes."""
+        """Months of closed hourly candles, then the running hour's minutes."""
         return self._history.get(symbol)
 
     def expected(self, symbol: str) -> int | None:  # noqa: ARG002 - the port's signature
         """None: a live market has no end."""
         return None
+
+    async def leave(self, symbol: str) -> None:
+        """Stop reading one pair; the others go on."""
+        await self._stop(symbol)
 
     async def close(self) -> None:
         """Stop reading and release every connection."""
@@ -171,8 +216,7 @@ class CcxtFeed:
         exchanges = [exchange for exchange in (self._stream, self._rest, self._spot, *self._retired) if exchange is not None]
         self._stream = self._rest = self._spot = None
         self._retired.clear()
-        for exchange in exchanges:
-            await exchange.close()
+        await asyncio.gather(*(exchange.close() for exchange in exchanges))  # each takes ccxt a quarter of a second
 
     def _raise_failure(self, live: LivePair) -> None:
         """A source that gave up, or fell over what nobody foresaw, must not leave its last number standing."""
@@ -189,10 +233,12 @@ class CcxtFeed:
         has = self._stream.has
         quotes = (self._watch_quotes, 0.0) if has.get("watchBidsAsks") else (self._poll_quotes, self._pace.quotes)
         trades = (self._watch_trades, 0.0) if has.get("watchTrades") else (self._poll_last, self._pace.quotes)
+        marks = [(self._watch_mark, 0.0)] if has.get("watchMarkPrice") else []
         return [
             quotes,
             trades,
-            (self._read_funding, self._pace.funding),
+            *marks,
+            (self._read_funding, self._pace.funding * (10.0 if marks else 1.0)),
             (self._read_spot, self._pace.spot),
             (self._read_depth, self._pace.depth),
         ]
@@ -212,11 +258,16 @@ class CcxtFeed:
                     return
                 failures += 1
                 if failures == 1:
-                    logger.warning("{}: {}", live.pair.name, reaction)
+                    logger.warning("{}, {}: {}", live.pair.name, _SOURCES[read.__name__], reaction)
             await self._clock.sleep(every if not failures else min(max(every, 0.5) * 2.0**failures, _MOST_BACKOFF))
 
+    async def _ask_again(self, live: LivePair, read: Callable[[LivePair], Awaitable[None]]) -> None:
+        """Read once; what fails is left to its own source."""
+        with contextlib.suppress(*read_errors()):
+            await read(live)
+
     async def _watch_quotes(self, live: LivePair) -> None:
-        symbol = live.pair.perpetual
+        symbol = self._listed[live.pair.perpetual]
         try:
             async with asyncio.timeout(self._pace.silent):
                 tickers = await self._stream.watch_bids_asks([symbol])
@@ -230,11 +281,20 @@ class CcxtFeed:
     async def _watch_trades(self, live: LivePair) -> None:
         try:
             async with asyncio.timeout(self._pace.silent):
-                trades = await self._stream.watch_trades(live.pair.perpetual)
+                trades = await self._stream.watch_trades(self._listed[live.pair.perpetual])
         except TimeoutError:
             await self._poll_last(live)  # nothing traded, or the stream is dead: the quotes' watchdog sees to it
         else:
             live.take_trades(trades)
+
+    async def _watch_mark(self, live: LivePair) -> None:
+        try:
+            async with asyncio.timeout(self._pace.silent):
+                ticker = await self._stream.watch_mark_price(self._listed[live.pair.perpetual])
+        except TimeoutError:
+            await self._read_funding(live)
+        else:
+            live.take_mark(ticker, self._clock.now_ms())
 
     async def _poll_quotes(self, live: LivePair) -> None:
         book = await self._rest.fetch_order_book(live.pair.perpetual, _TOP_ROWS)
@@ -249,8 +309,9 @@ class CcxtFeed:
 
     async def _read_interval(self, live: LivePair) -> None:
         if self._rest.has.get("fetchFundingIntervals"):
-            found = await self._rest.fetch_funding_intervals([live.pair.perpetual])
-            live.take_interval(found.get(live.pair.perpetual) or {})
+            listed = self._listed[live.pair.perpetual]
+            found = await self._rest.fetch_funding_intervals([listed])
+            live.take_interval(found.get(listed) or {})
 
     async def _read_spot(self, live: LivePair) -> None:
         live.take_spot(await self._spot.fetch_ticker(live.pair.spot), self._clock.now_ms())
@@ -263,10 +324,23 @@ class CcxtFeed:
             return []
         now = self._clock.now_ms()
         symbol, hour = live.pair.perpetual, now - now % HOUR_MS
-        hours = await self._rest.fetch_ohlcv(symbol, "1h", limit=_WARM_UP_HOURS + 1)
+        hours = await self._fetch_hours(symbol, hour - self._warm_up_ms, hour)
         minutes = await self._rest.fetch_ohlcv(symbol, "1m", since=hour, limit=60)
         recent = [row for row in minutes if row[0] >= hour]
-        return warm_up(hours, HOUR_MS, hour, live.interval_h) + warm_up(recent, MINUTE_MS, now, live.interval_h)
+        funding = live.interval_h, live.rate
+        return warm_up(hours, HOUR_MS, hour, *funding) + warm_up(recent, MINUTE_MS, now, *funding)
+
+    async def _fetch_hours(self, symbol: str, since_ms: int, until_ms: int) -> list[list[float]]:
+        """Hourly candles from ``since_ms`` on, page by page, however many the exchange gives at once; before a listing there are none."""
+        found: list[list[float]] = []
+        while since_ms < until_ms:
+            page = await self._rest.fetch_ohlcv(symbol, "1h", since=since_ms, limit=_CANDLES_AT_ONCE)
+            new = [row for row in page if row[0] >= since_ms]
+            if not new:
+                break
+            found += new
+            since_ms = int(new[-1][0]) + HOUR_MS
+        return found
 
     # --- connections -------------------------------------------------------------------------------------------------
     async def _ask(self, reply: Awaitable[Any]) -> Any:
@@ -276,8 +350,11 @@ class CcxtFeed:
         except read_errors() as error:
             raise translate_read(error) from error
 
+    def _guarded(self, exchange_id: str, options: Mapping[str, Any] | None = None) -> Any:
+        return self._guard.install(make_exchange(exchange_id, rest_url=self._rest_url, ws_url=self._ws_url, options=options))
+
     def _renew_stream(self) -> None:
-        self._stream = make_exchange(self._id, rest_url=self._rest_url, ws_url=self._ws_url)
+        self._stream = tap(self._guarded(self._id))
         self._stream.set_markets(self._rest.markets)
 
     async def _rebuild_stream(self) -> None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 import difflib
 import importlib
 import math
+import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from alpha_pulse.domain.catalog import builtin_instrument
+from alpha_pulse.domain.catalog import builtin_instrument, on_venue
 from alpha_pulse.domain.instrument import ZERO, HedgePair, Instrument, MarginTier
 from alpha_pulse.errors import AlphaPulseError, ConfigError, Fatal, Transient
+from alpha_pulse.runtime.masking import mask
 
+_QUERY: Final = re.compile(r"\?[^\s\"']+")
 KEEP_ALIVE_MS: Final = 10_000  # ccxt notices a dead socket after three of these; Binance's default would be nine minutes
 _SPOT_OF: Final = {"binanceusdm": "binance", "krakenfutures": "kraken", "kucoinfutures": "kucoin"}
 _CAUTIOUS_TIERS: Final = (MarginTier(Decimal("1e18"), Decimal("0.025")),)  # a coin whose brackets are unknown
@@ -43,8 +46,8 @@ def translate_read(error: BaseException) -> AlphaPulseError:
     for kind in type(error).__mro__:
         reaction = _REACTIONS.get(kind.__name__)
         if reaction is not None and kind.__module__.startswith("ccxt"):
-            return reaction(f"{type(error).__name__}: {_short(error)}")
-    return Transient(f"unreadable reply ({type(error).__name__}): {_short(error)}")
+            return reaction(f"{type(error).__name__}: {short(error)}")
+    return Transient(f"unreadable reply ({type(error).__name__}): {short(error)}")
 
 
 def read_errors() -> tuple[type[Exception], ...]:
@@ -53,8 +56,11 @@ def read_errors() -> tuple[type[Exception], ...]:
     return (base, OSError, TimeoutError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+def short(error: BaseException) -> str:
+    """What an error says, on one line, without the parameters and signatures of requests, and without secrets: it may be recorded, and
+    what stands before an exchange may repeat the headers that it was sent.
+    """
+    return " ".join(mask(_QUERY.sub("", str(error))).split())[:200]
 
 
 def make_exchange(
@@ -73,7 +79,12 @@ def make_exchange(
         raise ConfigError("ccxt knows no such exchange.", field="exchange.id", value=exchange_id, fix=fix)
     kind = getattr(pro if exchange_id in pro.exchanges else plain, exchange_id)
     exchange = kind(
-        {"enableRateLimit": True, "newUpdates": True, "options": {"fetchCurrencies": False, "fetchMargins": False, **(options or {})}}
+        {
+            "enableRateLimit": True,
+            "rateLimiterAlgorithm": "rollingWindow",
+            "newUpdates": True,  # so of the trades it keeps, few are enough
+            "options": {"fetchCurrencies": False, "fetchMargins": False, "tradesLimit": 200, **(options or {})},
+        }
     )
     exchange.has["fetchCurrencies"] = False  # would leave a redirected host, and nothing here needs it
     exchange.streaming["keepAlive"] = min(KEEP_ALIVE_MS, exchange.streaming.get("keepAlive", KEEP_ALIVE_MS))
@@ -81,12 +92,43 @@ def make_exchange(
     if rest_url and exchange_id == "binanceusdm":  # ccxt picks Binance's table of errors by the real host's name
         tables, linear = exchange.exceptions, exchange.exceptions["linear"]
         exchange.exceptions = tables | {kind: tables.get(kind, {}) | linear[kind] for kind in linear}
+    _keep_our_rounding(exchange)
     return exchange
+
+
+def _keep_our_rounding(exchange: Any) -> None:
+    """Ccxt rounds by changing its caller's decimal context for good: our own sums would then round otherwise than an audit's."""
+    ordinary = exchange.decimal_to_precision
+
+    def decimal_to_precision(*arguments: Any, **options: Any) -> Any:
+        with localcontext():
+            return ordinary(*arguments, **options)
+
+    exchange.decimal_to_precision = decimal_to_precision
 
 
 def spot_exchange_id(exchange_id: str) -> str:
     """The ccxt id of the spot market that belongs to a perpetual's exchange."""
     return _SPOT_OF.get(exchange_id, exchange_id)
+
+
+def learn_name(exchange: Any, pair: HedgePair) -> str:
+    """Let ``exchange`` be asked for the pair's perpetual by our name, and return the name by which it answers (KPEPE for 1000PEPE).
+
+    Raises:
+        ConfigError: it does not list the pair, or counts it in other units than we do.
+    """
+    found = on_venue(pair, exchange.markets)
+    if found.multiplier != pair.multiplier:
+        raise ConfigError(
+            f"{exchange.id} lists it as {found.perpetual}, {found.multiplier} coins to a unit where {pair.multiplier} are counted here.",
+            field="symbol",
+            value=pair.name,
+            fix="choose an exchange that lists it as " + pair.perpetual.partition("/")[0],
+        )
+    market = exchange.markets[found.perpetual]
+    exchange.markets[pair.perpetual] = market
+    return str(market["symbol"])
 
 
 def redirect(urls: Any, rest_url: str | None, ws_url: str | None) -> Any:
@@ -112,7 +154,9 @@ def instrument_of(pair: HedgePair, market: Mapping[str, Any], precision_mode: in
     _refuse_wrong_contract(pair, market)
     size = _decimal(market.get("contractSize"), Decimal(1))
     precision, limits = market["precision"], market["limits"]
-    lot = _step(precision.get("amount"), precision_mode, 1.0) * size
+    step = _step(precision.get("amount"), precision_mode, 1.0)
+    step = max(step, _decimal((market.get("info") or {}).get("sizeMultiplier"), ZERO))  # Bitget: ccxt cuts a step of 1000 to 1
+    lot = step * size
     least = _decimal((limits.get("amount") or {}).get("min"), ZERO) * size
     try:
         tiers = builtin_instrument(pair).margin_tiers
@@ -137,6 +181,7 @@ def _refuse_wrong_contract(pair: HedgePair, market: Mapping[str, Any]) -> None:
     for wrong, problem in (
         (market.get("inverse"), "is an inverse (coin-margined) contract, which is not supported."),
         (not market.get("swap"), "is no perpetual."),
+        (market.get("settle") not in {None, pair.quote}, f"settles in {market.get('settle')}, not in {pair.quote}."),
         (market.get("active") is False, "is not trading (halted or delisted)."),
     ):
         if wrong:

@@ -28,3 +28,6 @@ class FeedSettings(Section):
     speed: Annotated[float, Field(ge=0)] = Field(
         60, description="`run` on simulated or recorded data: market seconds per second; 0 = as fast as possible [ratio]"
     )
+    update_interval_s: Annotated[float, Field(ge=0, le=60)] = Field(
+        1.0, description="A live market is looked at no more often than this; a fill is acted upon at once [s]"
+    )

@@ -31,6 +31,8 @@ class LivePair:
     pair: HedgePair
     instrument: Instrument
     changed: asyncio.Event = field(default_factory=asyncio.Event)  # something new has come since the last update
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)  # the next update is wanted now
+    doubted: bool = False  # a fill says that prices have moved on: ask before the next update
     failure: Fatal | None = None  # a source gave up: a person has to look
     latest: MarketUpdate | None = None
     delivered_ms: int = 0
@@ -86,7 +88,10 @@ class LivePair:
         rate = number(funding.get("fundingRate"))
         if math.isnan(rate):
             raise ValueError("no funding rate in the reply")
-        self.mark = number(funding.get("markPrice"))
+        mark = number(funding.get("markPrice"))
+        if mark != self.mark:
+            self.changed.set()  # the stop and liquidation act on mark, whether or not anything is quoted or traded
+        self.mark = mark
         self.index = number(funding.get("indexPrice"))
         self.has_mark |= not math.isnan(self.mark)
         self.has_index |= not math.isnan(self.index)
@@ -101,6 +106,18 @@ class LivePair:
             self.next_funding_ms = following
         self.take_interval(funding)
         self.rate = rate
+        self.changed.set()
+
+    def take_mark(self, ticker: Mapping[str, Any], now_ms: int) -> None:
+        """Mark and index from a streamed ccxt ticker; one without a mark price says nothing."""
+        mark = number(ticker.get("markPrice"))
+        if not 0.0 < mark < math.inf:
+            return
+        index = number(ticker.get("indexPrice"))
+        self.mark, self.marked_ms = mark, now_ms
+        if 0.0 < index < math.inf:
+            self.index = index
+        self.changed.set()
 
     def take_interval(self, funding: Mapping[str, Any]) -> None:
         """The funding interval, where ccxt gives it as text: ``8h``."""
@@ -146,13 +163,18 @@ class LivePair:
         return update
 
 
-def warm_up(candles: Sequence[Sequence[float]], step_ms: int, now_ms: int, interval_h: float) -> list[MarketUpdate]:
-    """Closed ccxt candles ([open time, open, high, low, close, volume]) as updates for the indicators; what is unsound is left out."""
+def warm_up(candles: Sequence[Sequence[float]], step_ms: int, now_ms: int, interval_h: float, rate: float = 0.0) -> list[MarketUpdate]:
+    """Closed ccxt candles ([open time, open, high, low, close, volume]) as updates for the indicators; what is unsound is left out.
+
+    Candles say nothing of funding: ``rate``, today's, stands for what it was.
+    """
     updates = []
     for row in candles:
         open_ms, close_ms = int(row[0]), int(row[0]) + step_ms
         bar = Bar(*(number(value) for value in row[1:6]))
-        update = MarketUpdate(open_ms, close_ms, bar, bar, None, bar.close, bar.close, bar.close, 0.0, interval_h, close_ms, None, 0.0, 0.0)
+        update = MarketUpdate(
+            open_ms, close_ms, bar, bar, None, bar.close, bar.close, bar.close, rate, interval_h, close_ms, None, 0.0, 0.0
+        )
         if close_ms <= now_ms and not problem_with(update):
             updates.append(update)
     return updates

@@ -19,6 +19,7 @@ from alpha_pulse.hedging.common.interfaces import Clock, FeedProblem, MarketFeed
 from alpha_pulse.hedging.common.types import Indicators, MarketState
 from alpha_pulse.market.candles import HOUR_MS, HourlyCandles, HourlyReading
 from alpha_pulse.market.indicators import decay, ema, ewma_variance
+from alpha_pulse.market.longterm import LongReading, LongTerm
 from alpha_pulse.market.sanity import problem_with
 
 DAY_MS: Final = 86_400_000
@@ -34,9 +35,9 @@ class _Track:
     """What is remembered of one pair."""
 
     __slots__ = (
-        "_anchor_kept", "_candles", "_changed", "_close", "_close_ms", "_ema", "_ema_ms", "_high", "_hour_end", "_indicators",
-        "_kept", "_low", "_open", "_reading", "_sampled", "_sampled_ms", "_since_ms", "_step_days", "_step_ms", "_variance", "_volume",
-        "state", "symbol",
+        "_anchor_kept", "_candles", "_changed", "_close", "_close_ms", "_ema", "_ema_ms", "_funding", "_high", "_hour_end", "_indicators",
+        "_kept", "_long", "_long_reading", "_low", "_open", "_reading", "_sampled", "_sampled_ms", "_since_ms", "_step_days", "_step_ms",
+        "_variance", "_volume", "state", "symbol",
     )  # fmt: skip
 
     def __init__(self, symbol: str, anchor_ema_hours: float) -> None:
@@ -45,6 +46,9 @@ class _Track:
         self._ema_ms = anchor_ema_hours * HOUR_MS
         self._candles = HourlyCandles()
         self._reading = HourlyReading()
+        self._long = LongTerm()
+        self._long_reading = LongReading()
+        self._funding = (0.0, 8.0)  # expected rate and interval of the last update
         self._indicators: Indicators | None = None
         self._changed = True
         self._variance = PRIOR_VOLATILITY_DAY**2
@@ -79,6 +83,7 @@ class _Track:
             self._low = min(self._low, low)
             self._volume += volume
         self._close = close
+        self._funding = update.funding_rate, update.funding_interval_h
         if close_ms >= self._hour_end:
             self._close_hour()
         return ""
@@ -90,7 +95,7 @@ class _Track:
             reading = self._reading
             self._indicators = _indicators((
                 math.sqrt(self._variance), reading[0], reading[1], reading[2], reading[3], self._ema, reading[4], reading[5],
-                self._close_ms - self._since_ms >= READY_AFTER_MS,
+                self._close_ms - self._since_ms >= READY_AFTER_MS, *self._long_reading, reading[6],
             ))  # fmt: skip
         state = self.state = MarketState(self.symbol, update, self._indicators, stale_reason)
         return state
@@ -112,7 +117,9 @@ class _Track:
         self._changed = True
 
     def _close_hour(self) -> None:
-        self._reading = self._candles.add(self._open, self._high, self._low, self._close, self._volume, math.sqrt(self._variance))
+        volatility = math.sqrt(self._variance)
+        self._reading = self._candles.add(self._open, self._high, self._low, self._close, self._volume, volatility)
+        self._long_reading = self._long.add(self._hour_end // HOUR_MS, self._close, volatility, *self._funding)
         self._hour_end = 0
         self._changed = True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from contextlib import AsyncExitStack, ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
@@ -54,7 +55,7 @@ async def migrate(engine: AsyncEngine, *, revision: str = REVISIONS[-1]) -> None
     path = _sqlite_path(engine.url)
     try:
         if path is not None:
-            await asyncio.to_thread(_probe, path)
+            await asyncio.to_thread(_prepare, path)
         async with engine.connect() as connection:
             current = await connection.run_sync(_current_revision, engine.url)
         if current is not None and REVISIONS.index(current) >= REVISIONS.index(revision):
@@ -191,10 +192,21 @@ async def _upgrade(connection: AsyncConnection, revision: str, url: URL) -> None
         await connection.run_sync(run)
 
 
-def _probe(path: Path) -> None:
-    """Open the file and read its header: the asynchronous driver leaves a thread behind when it cannot, so this finds out first."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA schema_version")
+def _prepare(path: Path, *, attempts: int = 100) -> None:
+    """Read the file's header and put it into write-ahead mode, before the asynchronous driver opens it: that one leaves a thread behind
+    when it cannot. Processes that switch a new file at the same moment refuse each other at once, whatever their time-out, because each
+    holds what the other waits for; so each lets go and asks again, for 5 s at most.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for left in reversed(range(attempts)):
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or not left:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
 
 def _back_up(path: Path, revision: str) -> None:

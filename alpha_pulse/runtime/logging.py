@@ -14,30 +14,42 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, time
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import quote, quote_plus
 
 from loguru import logger
 
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.runtime.config import LoggingSettings
+from alpha_pulse.runtime.masking import MASK, is_sensitive, mask, register_secret
 
 if TYPE_CHECKING:
     from loguru import Record
 
-MASK: Final = "***"
-_TEXT: Final = "{time:YYYY-MM-DD HH:mm:ss!UTC} | <level>{level: <8}</level> | {message}\n{trace}"
+_TEXT: Final = "{time:YYYY-MM-DD HH:mm:ss!UTC} | <level>{level: <8}</level> | {who}{message}\n{trace}"
 _JSON: Final = "{json_line}\n"
-_FOREIGN: Final = ("aiohttp", "aiosqlite", "alembic", "asyncio", "ccxt", "sqlalchemy", "websockets")  # libraries that log by themselves
+_FOREIGN: Final = (
+    "aiohttp",
+    "aiosqlite",
+    "alembic",
+    "asyncio",
+    "ccxt",
+    "keyring",
+    "sqlalchemy",
+    "stamina",
+    "urllib3",
+    "websockets",
+)  # libraries that log by themselves
 
-_secrets: set[str] = set()
+__all__ = ["MASK", "configure_logging", "market_time", "mask", "register_secret"]
+
 _market_time: list[Callable[[], int]] = []
 
 
 def configure_logging(settings: LoggingSettings, *, console: bool = True) -> None:
     """Send the log to the console (standard error) and to the file; what was configured before is replaced.
 
-    The file's folder is made; it is rotated at midnight UTC and kept for 30 days.
+    The file's folder is made; it is rotated at midnight UTC and kept for 30 days. What ends the process with a traceback is masked too.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -69,8 +81,9 @@ def configure_logging(settings: LoggingSettings, *, console: bool = True) -> Non
     for name in _FOREIGN:
         foreign = logging.getLogger(name)
         foreign.handlers = [_Forward()]
-        foreign.setLevel(logging.WARNING)
+        foreign.setLevel(logging.ERROR if name == "stamina" else logging.WARNING)  # what was retried is in the advice that came of it
         foreign.propagate = False
+    sys.excepthook = _last_words
 
 
 @contextmanager
@@ -83,25 +96,12 @@ def market_time(now_ms: Callable[[], int]) -> Iterator[None]:
         _market_time.pop()
 
 
-def register_secret(secret: str) -> None:
-    """From now on ``secret`` is masked wherever it would be logged: messages, bound fields, exceptions; also in its URL-encoded forms."""
-    if secret.strip():
-        _secrets.update({secret, quote(secret, safe=""), quote_plus(secret)})
-
-
-def mask(text: str) -> str:
-    """``text`` without any registered secret."""
-    for secret in sorted(_secrets, key=len, reverse=True):  # longest first: one secret may hold another
-        text = text.replace(secret, MASK)
-    return text
-
-
 def _prepare(record: Record) -> None:
     """Mask everything that a sink may show, and add what the formats name: ``trace`` and ``json_line``."""
     record["message"] = mask(record["message"])
     if _market_time and (ms := _market_time[-1]()):
         record["time"] = type(record["time"]).fromtimestamp(ms / 1000.0, UTC)
-    record["extra"] = {mask(str(key)): _masked(value) for key, value in record["extra"].items()}
+    record["extra"] = _masked(record["extra"])
     exception = record["exception"]
     trace = ""
     if exception is not None and exception.value is not None:
@@ -116,15 +116,23 @@ def _prepare(record: Record) -> None:
         line["exception"] = trace
     extended = cast("dict[str, Any]", record)
     extended["trace"] = trace
+    extended["who"] = f"{record['extra']['pair']}: " if "pair" in record["extra"] else ""  # one of several pairs in this process
     extended["json_line"] = json.dumps(line, ensure_ascii=False)
+
+
+def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Python prints when nobody caught an error, without secrets."""
+    sys.stderr.write(mask("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _masked(value: Any) -> Any:
     """A bound value as JSON values without secrets; what JSON does not know becomes text."""
-    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+    if value is None or isinstance(value, bool) or (isinstance(value, float) and math.isfinite(value)):
         return value
+    if isinstance(value, int):
+        return value if mask(text := str(value)) == text else MASK  # a passphrase may be a number
     if isinstance(value, Mapping):
-        return {mask(str(key)): _masked(item) for key, item in value.items()}
+        return {mask(str(key)): MASK if is_sensitive(str(key)) else _masked(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_masked(item) for item in value]
     return mask(str(value))

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from alpha_pulse.settings.load import Effective, LoadedSettings, load_settings
 from alpha_pulse.settings.model import Settings, check_against_instrument
+from alpha_pulse.settings.pairs import each_pair, one_pair
 
-__all__ = ["Effective", "LoadedSettings", "Settings", "check_against_instrument", "load_settings"]
+__all__ = ["Effective", "LoadedSettings", "Settings", "check_against_instrument", "each_pair", "load_settings", "one_pair"]

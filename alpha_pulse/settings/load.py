@@ -12,7 +12,9 @@ from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.common.problems import dotted_keys, is_secret, joined, masked, problems_of
 from alpha_pulse.hedging.common.section import key_of, text_of, unit_of
 from alpha_pulse.hedging.common.tree import FLAT_KEYS, nest
+from alpha_pulse.runtime.notify.config import URLS_VARIABLE
 from alpha_pulse.settings.model import SCALARS, Settings
+from alpha_pulse.settings.pairs import each_pair
 from alpha_pulse.settings.yaml_file import read_yaml
 
 PREFIX: Final = "ALPHA_PULSE_"
@@ -37,6 +39,8 @@ class Effective:
             return "***"
         if self.value is None:
             return "null"
+        if self.key == "pairs":
+            return ", ".join(str(entry.get("symbol")) for entry in self.value) or "[]"
         return str(self.value).lower() if isinstance(self.value, bool) else masked(str(self.value))
 
     @property
@@ -61,10 +65,12 @@ class _Layers:
     source: dict[str, str] = field(default_factory=dict)  # by dotted key
     written: dict[str, str] = field(default_factory=dict)
     problems: list[ConfigError] = field(default_factory=list)
+    lines: dict[str, str] = field(default_factory=dict)  # every place that a file gave, by key as written
 
     def add(self, values: Mapping[str, Any], places: Mapping[str, str], default_place: str) -> None:
         """Put one layer on top. ``places`` says where each key, as written, came from."""
         nested = nest(values, Settings.sections())
+        self.lines.update(places)
         for path, written in nested.written.items():
             self.source[path] = places.get(written, default_place)
             self.written[path] = written
@@ -116,6 +122,7 @@ def load_settings(
         raise joined([*layers.problems, *problems_of(error)]) from None
     if layers.problems:
         raise joined(layers.problems)
+    each_pair(settings, layers.source | layers.lines)  # every pair must be readable before anything starts
     return LoadedSettings(settings, tuple(_effective(settings, layers.source)))
 
 
@@ -137,7 +144,7 @@ def _from_environment(environ: Mapping[str, str], problems: list[ConfigError]) -
 
 def _key_of_variable(variable: str, problems: list[ConfigError]) -> str:
     """``ALPHA_PULSE_GRID__NUM_LEVELS`` → ``grid.num_levels``; empty for what is none of ours."""
-    if not variable.startswith(PREFIX):
+    if not variable.startswith(PREFIX) or variable.removesuffix("_FILE") == URLS_VARIABLE:
         return ""
     name = variable.removeprefix(PREFIX).lower()
     if "__" in name:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
@@ -13,13 +13,18 @@ from alpha_pulse.domain.catalog import builtin_instrument, hedge_pair
 from alpha_pulse.domain.instrument import Instrument
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.execution.config import ExchangeSettings, PaperSettings, TicketSettings
+from alpha_pulse.execution.inventory_factory import accounts_of
+from alpha_pulse.hedging.common.section import slip
 from alpha_pulse.hedging.common.tree import Check, Tree
 from alpha_pulse.hedging.execution.config import ExecutionSettings, InventorySettings
 from alpha_pulse.hedging.grid import preflight
 from alpha_pulse.hedging.grid.config import BOT_CHECKS, BotConfig, GridSettings, HedgeSettings
+from alpha_pulse.hedging.risk.analyzers.config import LlmSettings
 from alpha_pulse.hedging.risk.config import RiskSettings
+from alpha_pulse.hedging.risk.pipeline_config import AssessorSettings, PortfolioSettings, SizerSettings
 from alpha_pulse.market.config import FeedSettings
 from alpha_pulse.runtime.config import LoggingSettings, StoreSettings
+from alpha_pulse.runtime.notify.config import NotifySettings
 
 Mode = Literal["paper", "recommendation", "real"]
 
@@ -55,7 +60,7 @@ def _recorded_feed_has_its_files(feed: FeedSettings) -> Iterator[ConfigError]:
 
 
 def _neutral_grid_has_a_wallet(mode: Mode, inventory: InventorySettings, paper: PaperSettings) -> Iterator[ConfigError]:
-    if mode != "real" and inventory.quantity == 0 and paper.quote_balance is None:
+    if mode != "real" and inventory.coins == 0 and paper.quote_balance is None:
         yield ConfigError(
             "an inventory of 0 is worth nothing, so the paper wallet cannot be sized by it.",
             field="paper.quote_balance",
@@ -65,12 +70,20 @@ def _neutral_grid_has_a_wallet(mode: Mode, inventory: InventorySettings, paper: 
 
 def _real_mode_has_an_inventory(mode: Mode, inventory: InventorySettings) -> Iterator[ConfigError]:
     """Nobody's real coins are hedged on an assumption."""
-    if mode == "real" and "quantity" not in inventory.model_fields_set:
+    if mode == "real" and inventory.source == "fixed" and "quantity" not in inventory.model_fields_set:
         yield ConfigError(
             "real mode does not assume an inventory.",
             field="inventory.quantity",
-            fix="write inventory: {quantity: …} [coins] in the configuration",
+            fix="write inventory: {quantity: …} [coins] in the configuration, or inventory: {source: exchange} to have them read",
         )
+
+
+def _inventory_accounts_are_told(inventory: InventorySettings, exchange: ExchangeSettings) -> Iterator[ConfigError]:
+    """Which account holds the coins, and whose keys read it, must be clear before anything starts."""
+    try:
+        accounts_of(inventory, exchange)
+    except ConfigError as error:
+        yield error
 
 
 class Settings(Tree):
@@ -85,11 +98,15 @@ class Settings(Tree):
         (("feed",), _recorded_feed_has_its_files),
         (("mode", "inventory", "paper"), _neutral_grid_has_a_wallet),
         (("mode", "inventory"), _real_mode_has_an_inventory),
+        (("inventory", "exchange"), _inventory_accounts_are_told),
     )
 
     symbol: str = Field("BTCUSDT", description="The hedge pair; BTCUSDT, BTC/USDT and BTC/USDT:USDT name the same one [name]")
     mode: Mode = Field(
         "paper", description="Who places the orders: a simulated venue, a person, or this bot; TRADING_MODE and --mode override [name]"
+    )
+    pairs: tuple[dict[str, Any], ...] = Field(
+        (), description="Several pairs in one process: a list of entries, each a symbol and the sections that differ; empty = symbol [list]"
     )
     feed: FeedSettings = FeedSettings()
     inventory: InventorySettings = InventorySettings()
@@ -97,11 +114,30 @@ class Settings(Tree):
     grid: GridSettings = GridSettings()
     risk: RiskSettings = RiskSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    sizers: SizerSettings = SizerSettings()
+    inventory_risk: AssessorSettings = AssessorSettings()
+    portfolio: PortfolioSettings = PortfolioSettings()
+    llm: LlmSettings = LlmSettings()
     paper: PaperSettings = PaperSettings()
     tickets: TicketSettings = TicketSettings()
     exchange: ExchangeSettings = ExchangeSettings()
+    notify: NotifySettings = NotifySettings()
     store: StoreSettings = StoreSettings()
     logging: LoggingSettings = LoggingSettings()
+
+    @classmethod
+    def _cross_problems(cls, parts: Mapping[str, Any]) -> list[ConfigError]:
+        """With several pairs the common part need not stand alone: each pair is checked with its own entry over it."""
+        return [] if parts.get("pairs") else super()._cross_problems(parts)
+
+    @field_validator("pairs", mode="before")
+    @classmethod
+    def _pairs_as_entries(cls, value: Any) -> Any:
+        if value is None:
+            return ()
+        if not isinstance(value, list | tuple) or not all(isinstance(entry, Mapping) for entry in value):
+            raise slip("must be a list of entries.", "write `- symbol: BTCUSDT` for each pair, and below it the sections that differ")
+        return value
 
     @field_validator("mode", mode="before")
     @classmethod
@@ -111,7 +147,7 @@ class Settings(Tree):
     @property
     def bot_config(self) -> BotConfig:
         """What the bot itself decides with."""
-        return BotConfig(hedge=self.hedge, grid=self.grid, risk=self.risk, execution=self.execution, inventory=self.inventory)
+        return BotConfig(**{name: getattr(self, name) for name in BotConfig.model_fields})
 
 
 def check_against_instrument(settings: Settings, instrument: Instrument, price: float) -> None:

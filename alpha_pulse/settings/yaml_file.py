@@ -12,7 +12,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from alpha_pulse.errors import ConfigError
 
 _STANDARD_TAG: Final = "tag:yaml.org,2002:"
-_DEEPEST: Final = 5  # settings are two levels deep; an alias to itself has no end
+_DEEPEST: Final = 9  # the knots of a curve of one of several pairs; an alias to itself has no end
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
@@ -93,7 +93,11 @@ def _value(node: Node, found: YamlFile, prefix: str, depth: int) -> Any:
     if isinstance(node, MappingNode):
         return _mapping(node, found, prefix, depth)
     if isinstance(node, SequenceNode):
-        return [_value(item, found, prefix, depth + 1) for item in node.value]
+        items = []
+        for number, item in enumerate(node.value):
+            found.lines[f"{prefix[:-1]}[{number}]"] = item.start_mark.line + 1
+            items.append(_value(item, found, f"{prefix[:-1]}[{number}].", depth + 1))
+        return items
     if node.tag == f"{_STANDARD_TAG}null":
         return None
     if node.tag == f"{_STANDARD_TAG}bool":

@@ -11,15 +11,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, cast
 
 from alpha_pulse.domain.instrument import HedgePair
 from alpha_pulse.domain.market import MarketUpdate
-from alpha_pulse.domain.orders import Liquidity, OrderStatus
+from alpha_pulse.domain.orders import Liquidity, OrderRequest, OrderStatus
 from alpha_pulse.errors import AlphaPulseError, Rejected
 from alpha_pulse.hedging.common.interfaces import Broker
+from alpha_pulse.hedging.common.order_ids import OrderName, bot_tag, order_id
 from alpha_pulse.testing.markets import PAIR, approved, limit, market, stop
 
 
@@ -39,6 +40,12 @@ class Venue:
     def symbol(self) -> str:
         """Unified symbol of the perpetual."""
         return self.pair.perpetual
+
+    def ours(self, request: OrderRequest) -> OrderRequest:
+        """The same order under the id that a bot would give it: a broker may refuse any other. The digit of its name counts them."""
+        number = int(request.client_order_id[1:])
+        name = OrderName(request.purpose, request.side, request.node, number)
+        return replace(request, client_order_id=order_id(bot_tag(self.broker.account, self.symbol), name))
 
     async def start(self) -> None:
         """Open the pair and take the first update in."""
@@ -107,19 +114,19 @@ class BrokerContract(ABC):
         await venue.step()
         check(await broker.open_orders(symbol) is orders, "open_orders is the same tuple after a quiet update")
         check(await broker.fetch_account(symbol) is account, "fetch_account is the same object after a quiet update")
-        await broker.create_order(approved(limit("c1", "sell", "100500")))
+        await broker.create_order(approved(venue.ours(limit("c1", "sell", "100500"))))
         check(await broker.open_orders(symbol) is not orders, "a new order makes a new tuple")
         check(await broker.fetch_account(symbol) is account, "an order alone books nothing")
 
     async def test_an_accepted_order_is_open_and_can_be_found(self) -> None:
         """Create, list, find."""
         venue = await self._ready()
-        request = limit("c1", "sell", "100500", node=3)
+        request = venue.ours(limit("c1", "sell", "100500", node=3))
         order = await venue.broker.create_order(approved(request))
         check(order.request == request, "the order carries its request, node and purpose included")
         check(order.status is OrderStatus.OPEN and order.filled == 0, "it is open and unfilled")
-        check([o.client_order_id for o in await venue.broker.open_orders(venue.symbol)] == ["c1"], "it is listed")
-        check(await venue.broker.find_order(venue.symbol, "c1") == order, "it is found by our id")
+        check([o.client_order_id for o in await venue.broker.open_orders(venue.symbol)] == [request.client_order_id], "it is listed")
+        check(await venue.broker.find_order(venue.symbol, request.client_order_id) == order, "it is found by our id")
 
     async def test_an_order_never_seen_is_not_found(self) -> None:
         """None means: the venue never saw it."""
@@ -139,21 +146,22 @@ class BrokerContract(ABC):
     async def test_a_client_order_id_is_used_once(self) -> None:
         """A second order with the same id is rejected, also after the first is gone."""
         venue = await self._ready()
-        order = approved(limit("c1", "sell", "100500"))
+        order = approved(venue.ours(limit("c1", "sell", "100500")))
         await venue.broker.create_order(order)
         check(await _refused(venue.broker, order), "a live duplicate is rejected")
-        await venue.broker.cancel_order(venue.symbol, "c1")
+        await venue.broker.cancel_order(venue.symbol, order.request.client_order_id)
         check(await _refused(venue.broker, order), "a duplicate of a closed order is rejected")
 
     async def test_a_cancelled_order_is_gone_and_still_found(self) -> None:
         """Cancelling twice, or what never was, is no error."""
         venue = await self._ready()
-        await venue.broker.create_order(approved(limit("c1", "sell", "100500")))
+        request = venue.ours(limit("c1", "sell", "100500"))
+        await venue.broker.create_order(approved(request))
         for _ in range(2):
-            await venue.broker.cancel_order(venue.symbol, "c1")
+            await venue.broker.cancel_order(venue.symbol, request.client_order_id)
         await venue.broker.cancel_order(venue.symbol, "nobody")
         check(await venue.broker.open_orders(venue.symbol) == (), "nothing is open")
-        found = await venue.broker.find_order(venue.symbol, "c1")
+        found = await venue.broker.find_order(venue.symbol, request.client_order_id)
         check(found is not None and found.status is OrderStatus.CANCELLED, "it is found as cancelled")
 
     async def test_malformed_orders_are_rejected_and_leave_no_trace(self) -> None:
@@ -166,7 +174,7 @@ class BrokerContract(ABC):
             limit("b4", "buy", "101000"),
             stop("b5", "sell", "100500"),
         ]
-        for request in bad:
+        for request in map(venue.ours, bad):
             check(await _refused(venue.broker, approved(request)), f"{request.client_order_id} must be rejected")
             check(await venue.broker.find_order(venue.symbol, request.client_order_id) is None, "and it is unknown afterwards")
         check(await venue.broker.open_orders(venue.symbol) == (), "nothing is open")
@@ -174,7 +182,7 @@ class BrokerContract(ABC):
     async def test_closing_twice_leaves_orders_alone(self) -> None:
         """``close`` releases connections and nothing else."""
         venue = await self._ready()
-        await venue.broker.create_order(approved(limit("c1", "sell", "100500")))
+        await venue.broker.create_order(approved(venue.ours(limit("c1", "sell", "100500"))))
         await venue.broker.close()
         await venue.broker.close()
         check(len(await venue.broker.open_orders(venue.symbol)) == 1, "the order is still there")
@@ -194,22 +202,24 @@ class ExecutingBrokerContract(BrokerContract):
         """The maker side, and how it is booked."""
         venue = await self._ready()
         before = await venue.broker.fetch_account(venue.symbol)
-        await venue.broker.create_order(approved(limit("c1", "sell", "100500", node=2)))
+        request = venue.ours(limit("c1", "sell", "100500", node=2))
+        await venue.broker.create_order(approved(request))
         await venue.step(8)
         [fill] = await venue.broker.fills(venue.symbol)
-        check((fill.client_order_id, fill.price, fill.quantity) == ("c1", Decimal(100_500), Decimal("0.1")), "our price, all of it")
+        name = request.client_order_id
+        check((fill.client_order_id, fill.price, fill.quantity) == (name, Decimal(100_500), Decimal("0.1")), "our price, all of it")
         check((fill.liquidity, fill.node, fill.reference_price) == (Liquidity.MAKER, 2, Decimal(100_500)), "as maker, as that node")
         account = await venue.broker.fetch_account(venue.symbol)
         check(account is not before, "a booking makes a new account")
         check(account.position.quantity == Decimal("-0.1"), "a sell makes a short")
         check(account.wallet == before.wallet - fill.fee, "opening costs the fee alone")
-        order = await venue.broker.find_order(venue.symbol, "c1")
+        order = await venue.broker.find_order(venue.symbol, name)
         check(order is not None and order.status is OrderStatus.FILLED and order.remaining == 0, "and the order is filled")
 
     async def test_a_market_order_takes_on_the_next_update(self) -> None:
         """The taker side."""
         venue = await self._ready()
-        await venue.broker.create_order(approved(market("c1", "sell")))
+        await venue.broker.create_order(approved(venue.ours(market("c1", "sell"))))
         check(len(await venue.broker.fills(venue.symbol)) <= 1, "at most its own fill")
         await venue.step()
         [fill] = await venue.broker.fills(venue.symbol)
@@ -219,11 +229,12 @@ class ExecutingBrokerContract(BrokerContract):
     async def test_fills_are_handed_out_after_those_that_are_known(self) -> None:
         """``already`` skips, so that each fill is booked once."""
         venue = await self._ready()
-        for name in ("c1", "c2"):
-            await venue.broker.create_order(approved(market(name, "sell")))
+        requests = [venue.ours(market(name, "sell")) for name in ("c1", "c2")]
+        for request in requests:
+            await venue.broker.create_order(approved(request))
         await venue.step()
         everything = list(await venue.broker.fills(venue.symbol))
-        check([fill.client_order_id for fill in everything] == ["c1", "c2"], "oldest first")
+        check([fill.client_order_id for fill in everything] == [r.client_order_id for r in requests], "oldest first")
         check(list(await venue.broker.fills(venue.symbol, 1)) == everything[1:], "without the first")
         check(list(await venue.broker.fills(venue.symbol, 2)) == [], "and nothing after the last")
         check(list(await venue.broker.funding(venue.symbol)) == [], "no funding has settled")
@@ -231,7 +242,7 @@ class ExecutingBrokerContract(BrokerContract):
     async def test_a_stop_rests_until_mark_comes_to_it(self) -> None:
         """And is gone once it fired."""
         venue = await self._ready()
-        await venue.broker.create_order(approved(stop("s1", "sell", "99500", "1")))
+        await venue.broker.create_order(approved(venue.ours(stop("s1", "sell", "99500", "1"))))
         await venue.step()
         check(len(await venue.broker.open_orders(venue.symbol)) == 1, "it rests")
         await venue.step(7)
@@ -244,4 +255,5 @@ class ExecutingBrokerContract(BrokerContract):
     async def test_more_than_the_margin_carries_is_rejected(self) -> None:
         """Initial margin."""
         venue = await self._ready()
-        check(await _refused(venue.broker, approved(limit("c1", "sell", "100500", "1000"))), "an order beyond the wallet is rejected")
+        order = approved(venue.ours(limit("c1", "sell", "100500", "1000")))
+        check(await _refused(venue.broker, order), "an order beyond the wallet is rejected")

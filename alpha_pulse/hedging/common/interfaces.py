@@ -15,6 +15,7 @@ from alpha_pulse.domain.instrument import HedgePair, Instrument
 from alpha_pulse.domain.market import MarketUpdate
 from alpha_pulse.domain.orders import Fill, FundingPayment, Order, OrderRequest
 from alpha_pulse.domain.position import Account
+from alpha_pulse.errors import AlphaPulseError
 from alpha_pulse.hedging.common.types import (
     Assessment,
     BotState,
@@ -129,11 +130,15 @@ class Broker(Protocol):
     """
 
     account: str  # stable name of the account, part of the bot's lock
-    capabilities: BrokerCapabilities
     feed: MarketFeed
     clock: Clock
     ids: IdSource
     market_data: MarketDataFactory  # makes a provider over ``feed``; a bot made without one uses it
+
+    @property
+    def capabilities(self) -> BrokerCapabilities:
+        """What this venue can do now that changes decisions."""
+        ...
 
     async def open_pair(self, pair: HedgePair, inventory: Decimal) -> Instrument:
         """Get ready to trade ``pair`` (the feed is opened too) and return its trading rules. ``inventory`` is what the user holds,
@@ -154,7 +159,10 @@ class Broker(Protocol):
         ...
 
     async def find_order(self, symbol: str, client_order_id: str) -> Order | None:
-        """Ask for one order by our id, live or gone; None if the venue never saw it."""
+        """Ask for one order by our id, live or gone; None if the venue never saw it.
+
+        Raises ``AmbiguousOutcome`` while that is not proven, ``Transient`` when it cannot be asked.
+        """
         ...
 
     async def fills(self, symbol: str, already: int = 0) -> Sequence[Fill]:
@@ -166,7 +174,7 @@ class Broker(Protocol):
         ...
 
     async def fetch_account(self, symbol: str) -> Account:
-        """Wallet and position. The same object returns until something was booked."""
+        """Wallet and position. The same object returns until something was booked, or the venue ended an order by itself."""
         ...
 
     async def close(self) -> None:
@@ -228,6 +236,37 @@ class OrderManager(Protocol):
 
 
 @runtime_checkable
+class Herald(Protocol):
+    """A broker with news of its own: alerts of a venue, tickets of recommendation mode."""
+
+    def drain_events(self) -> list[Event]:
+        """What happened since the last call, to be stored."""
+        ...
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """A broker that sends several orders at a time."""
+
+    async def create_orders(self, orders: Sequence[ApprovedOrder]) -> Sequence[Order | AlphaPulseError]:
+        """Send limit orders of one pair; what came of each, in order: the order, ``Rejected`` or ``AmbiguousOutcome``. Raises ``Fatal``."""
+        ...
+
+    async def cancel_orders(self, symbol: str, client_order_ids: Sequence[str]) -> Sequence[AlphaPulseError | None]:
+        """Cancel orders; None for each that is gone, ``AmbiguousOutcome`` or ``Transient`` where that is not proven. Raises ``Fatal``."""
+        ...
+
+
+@runtime_checkable
+class Refreshing(Protocol):
+    """A broker whose answers come from what it has heard: it can be told to go and look."""
+
+    async def refresh(self, symbol: str) -> None:
+        """Read orders, trades and account from the venue now, and settle what is in flight. Raises ``Transient`` or ``Fatal``."""
+        ...
+
+
+@runtime_checkable
 class TicketDesk(Protocol):
     """A broker whose orders are carried out by a person (recommendation mode)."""
 
@@ -260,6 +299,10 @@ class StateStore(Protocol):
         Raises:
             ConfigError: another live bot holds the pair on this account.
         """
+        ...
+
+    async def unsettled(self) -> Sequence[OrderRequest]:
+        """Orders of earlier runs that were intended and of which no outcome is recorded: they may be at the venue."""
         ...
 
     async def save(self, events: Sequence[Event], state: BotState | None = None) -> None:

@@ -42,6 +42,7 @@ def order_id(tag: str, name: OrderName) -> str:
 
     Raises:
         ValueError: the node or the generation does not fit.
+        KeyError: ``Purpose.EXTERNAL``: the bot places no such order.
     """
     node = _base36(name.node + _NODE_OFFSET, 2)
     return f"{tag}{_PURPOSE[name.purpose]}{_SIDE[name.side]}{node}{_base36(name.generation, 7)}"

@@ -104,7 +104,7 @@ def unknown_key(path: str, value: Any, known: Iterable[str], display: Display = 
     if not dot:
         section, key = "", path
     if is_secret(key):
-        fix = "remove it: credentials are read from ALPHA_PULSE_API_KEY, ALPHA_PULSE_API_SECRET and ALPHA_PULSE_API_PASSWORD alone"
+        fix = "remove it: keys are read from EXCHANGE_API_KEY and EXCHANGE_API_SECRET, or what exchange.api_key_env names"
         return ConfigError("credentials do not belong in a configuration.", field=display(path), fix=fix)
     nearest = _nearest(section, key, tuple(known))
     where = f"in the section {section}" if section else "at the top level"

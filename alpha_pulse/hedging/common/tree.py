@@ -20,6 +20,7 @@ FLAT_KEYS: Final[Mapping[str, str]] = {
     "max_drawdown": "risk.max_drawdown",
     "stop_loss_pct": "risk.stop_loss_pct",
     "var_limit": "risk.var_limit",
+    "llm_max_tilt": "llm.max_tilt",
     "max_active_orders": "execution.max_active_orders",
     "rebalance_interval": "execution.rebalance_interval",
     "rebalance_interval_seconds": "execution.rebalance_interval",

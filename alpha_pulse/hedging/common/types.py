@@ -17,6 +17,8 @@ from alpha_pulse.domain.instrument import ZERO, Instrument, exact
 from alpha_pulse.domain.market import MarketUpdate
 from alpha_pulse.domain.orders import Order, OrderRequest, OrderType, Purpose, Side, TimeInForce
 from alpha_pulse.domain.position import Account
+from alpha_pulse.hedging.common.advice import Advice
+from alpha_pulse.hedging.common.portfolio import PortfolioView
 
 
 class Indicators(NamedTuple):
@@ -34,6 +36,12 @@ class Indicators(NamedTuple):
     supports: tuple[float, ...] = ()  # prices below, nearest first
     resistances: tuple[float, ...] = ()  # prices above, nearest first
     ready: bool = False  # enough history was seen for the estimates to stand on their own
+    momentum: float = 0.0  # mean log return per day over up to 20 days
+    zscore: float = 0.0  # price against its mean over up to 20 days, in standard deviations
+    volatility_rank: float = 0.5  # share of the last 90 days on which volatility was not above now's
+    funding_annual: float = 0.0  # expected funding per year, smoothed; positive pays a short
+    residuals: tuple[float, ...] = ()  # daily returns over the volatility known before each, oldest first: the tails
+    volume_day: float = 0.0  # of the perpetual, base units a day over the last two weeks; 0 until there is enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,7 @@ class HedgeTarget:
     min_ratio: float
     max_ratio: float
     contributions: tuple[Contribution, ...] = ()
+    raised_ms: int = 0  # when the ratio last rose; 0 = not since it was set
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,9 +287,13 @@ class RiskMemory:
     deposits: Decimal = ZERO  # wallet deposits already accounted for
     debt: float = 0.0  # with a short inventory: its value when it was taken on (≤ 0), so that only its change counts
     soft_floor: float = 0.0  # the floor without latches: rises at once, decays slowly
-    floor_since_ms: int = 0  # when the soft floor last moved
+    floor_since_ms: int = 0  # since when nobody asks for the soft floor as it stands, or when it last fell; 0 = it is asked for
     stop_reference: float = 0.0  # highest anchor since the last latch (lowest for S < 0); 0 = the next anchor
     stop_latched: bool = False
+    portfolio_latched: bool = False  # the drawdown of all pairs together reached its limit
+    portfolio_drawdown: float = 0.0  # of all pairs together as last seen, fraction: a restart goes on from it
+    flattened: bool = False  # the user asked to remove the hedge: no position and no stop until resumed
+    hedge_by: str = ""  # the assessor's instrument, held against flapping; empty where spot is never sold
     latched_below: bool = True  # the stop that latched lies below its reference: released when mark is back above
     liquidation_seen: bool = False  # the venue's liquidation has halted the bot already; resuming may clear that
     drawdown_latched: bool = False
@@ -313,6 +326,7 @@ class Assessment:
     drawdown: float  # from the high-water mark, fraction
     liquidation_distance: float  # how far mark may move against the perpetual, fraction; inf = it cannot be liquidated
     alerts: tuple[Alert, ...] = ()
+    most: float = math.inf  # base units; limits that no order may pass, the stop included: position size, share of the portfolio
 
     @property
     def state(self) -> RiskState:
@@ -366,6 +380,8 @@ class Snapshot:
     stop_filled: bool = False  # the resting stop filled since the last tick
     dead_man_switch: bool = False  # the venue cancels resting grid orders if the bot dies
     by_hand: bool = False  # a person carries the orders out (recommendation mode): they should not change with every tick
+    advice: Advice | None = None  # of a language model, still valid; it may raise the floor a little
+    portfolio: PortfolioView | None = None  # all pairs of this process, where there are several
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from alpha_pulse.domain.events import EventKind, to_jsonable
+from alpha_pulse.domain.events import EventKind
 from alpha_pulse.domain.instrument import exact
 from alpha_pulse.hedging.common.approved import ApprovedPlan
 from alpha_pulse.hedging.common.types import Alert, Assessment, BotState, CurveParameters, HedgeTarget, RiskMemory, Snapshot
 from alpha_pulse.hedging.grid.steps import Regime
+from alpha_pulse.hedging.state.codec import encode
 
 Change = tuple[EventKind, dict[str, Any]]
 
@@ -64,7 +65,7 @@ def _target_changes(before: HedgeTarget | None, after: HedgeTarget) -> tuple[Cha
     if before is after:
         return ()
     was = None if before is None else {"ratio": before.ratio, "floor": before.floor}
-    return ((EventKind.TARGET_CHANGED, {"before": was, "after": to_jsonable(after)}),)
+    return ((EventKind.TARGET_CHANGED, {"before": was, "after": encode(after)}),)
 
 
 def _curve_changes(before: CurveParameters | None, after: CurveParameters) -> tuple[Change, ...]:

@@ -1,10 +1,10 @@
-"""Not asking a venue again and again for what it refuses. Pure."""
+"""Not asking a venue again and again for what it refuses, nor a second time for what it may have taken. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alpha_pulse.domain.orders import OrderRequest
+from alpha_pulse.domain.orders import OrderRequest, Purpose
 from alpha_pulse.hedging.common.types import Alert, DesiredOrder, Rejection
 
 _FIRST_WAIT_MS = 60_000
@@ -36,6 +36,12 @@ def not_refused(orders: Sequence[DesiredOrder], rejected: tuple[Rejection, ...],
     return [order for order in orders if _key(order) not in waiting]
 
 
+def not_in_doubt(orders: Sequence[DesiredOrder], unknown: Sequence[OrderRequest]) -> list[DesiredOrder]:
+    """The orders whose place is free: one whose outcome is unknown may be live, and holds its own until the venue has told."""
+    held = {_place(request) for request in unknown}
+    return [order for order in orders if _place(order) not in held]
+
+
 def rejection_alert(rejected: tuple[Rejection, ...]) -> Alert | None:
     """What a person should know when the venue keeps refusing."""
     worst = max(rejected, key=lambda r: r.tries, default=None)
@@ -47,3 +53,10 @@ def rejection_alert(rejected: tuple[Rejection, ...]) -> Alert | None:
 
 def _key(order: Rejection | OrderRequest | DesiredOrder) -> tuple[str, str, int]:
     return order.purpose.value, order.side.value, order.node
+
+
+def _place(order: OrderRequest | DesiredOrder) -> tuple[str, ...]:
+    """What may be live once: a side of a node, the order that closes a gap, the stop."""
+    if order.purpose is Purpose.GRID:
+        return order.purpose.value, order.side.value, str(order.node)
+    return ("stop",) if order.purpose is Purpose.STOP else ("gap",)

@@ -8,6 +8,7 @@ from loguru import logger
 
 from alpha_pulse.domain.events import Event, EventKind, to_jsonable
 from alpha_pulse.domain.orders import Purpose
+from alpha_pulse.errors import AmbiguousOutcome
 from alpha_pulse.hedging.common.interfaces import Broker
 from alpha_pulse.hedging.common.types import BotState
 from alpha_pulse.hedging.grid import chronicle
@@ -48,11 +49,17 @@ async def book(broker: Broker, symbol: str, state: BotState, tick_id: str) -> Bo
 
 
 async def settle_unknown(broker: Broker, symbol: str, state: BotState, tick_id: str, now_ms: int) -> Booked:
-    """Ask for each order whose outcome is unknown: what the venue knows is adopted, what it never saw is forgotten."""
-    events = []
+    """Ask for each order whose outcome is unknown: what the venue knows is adopted, what it never saw is forgotten, and what it cannot
+    tell yet stays unknown.
+    """
+    events, unknown = [], []
     for request in state.unknown:
-        order = await broker.find_order(symbol, request.client_order_id)
+        try:
+            order = await broker.find_order(symbol, request.client_order_id)
+        except AmbiguousOutcome:
+            unknown.append(request)
+            continue
         kind = EventKind.ORDER_CLOSED if order is None else EventKind.ORDER_ADOPTED
         events.append(Event(kind, now_ms, tick_id, {"client_order_id": request.client_order_id, "order": to_jsonable(request)}))
         logger.info("Order {} {}", request.client_order_id, "never reached the venue" if order is None else "is at the venue")
-    return Booked(tuple(events), replace(state, unknown=()))
+    return Booked(tuple(events), replace(state, unknown=tuple(unknown)) if events else state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -11,16 +12,16 @@ from typing import Any
 from loguru import logger
 
 from alpha_pulse.domain.catalog import hedge_pair
-from alpha_pulse.domain.events import Event, EventKind, to_jsonable
+from alpha_pulse.domain.events import Event, EventKind
 from alpha_pulse.domain.instrument import Instrument
-from alpha_pulse.domain.orders import Order, Purpose
 from alpha_pulse.domain.position import Account
 from alpha_pulse.errors import ConfigError, Fatal, Transient
-from alpha_pulse.hedging.common.approved import ApprovedPlan
+from alpha_pulse.hedging.common.advice import Advisor
 from alpha_pulse.hedging.common.interfaces import (
     Broker,
     FeedProblem,
     GridCalculator,
+    Herald,
     MarketDataProvider,
     OrderManager,
     PositionFetcher,
@@ -31,16 +32,21 @@ from alpha_pulse.hedging.common.interfaces import (
 from alpha_pulse.hedging.common.order_ids import bot_tag
 from alpha_pulse.hedging.common.types import BotState, MarketState, Snapshot
 from alpha_pulse.hedging.execution.order_manager import BrokerOrderManager
-from alpha_pulse.hedging.execution.position_fetcher import FixedInventory
+from alpha_pulse.hedging.execution.position_fetcher import FixedInventory, release
 from alpha_pulse.hedging.grid import chronicle
 from alpha_pulse.hedging.grid.bookkeeping import bring_up_to_date
 from alpha_pulse.hedging.grid.calculator import DefaultGridCalculator
 from alpha_pulse.hedging.grid.config import BotConfig
+from alpha_pulse.hedging.grid.context import Context
 from alpha_pulse.hedging.grid.decide import Decider, Decision
 from alpha_pulse.hedging.grid.dispatch import Dispatch
+from alpha_pulse.hedging.grid.interruption import Interruption
+from alpha_pulse.hedging.grid.leaving import Leaving, book_last
 from alpha_pulse.hedging.grid.pace import Pace, changed_nothing
-from alpha_pulse.hedging.grid.parts import load_calculator, risk_manager_for, settings_digest
-from alpha_pulse.hedging.grid.preflight import check_against_instrument
+from alpha_pulse.hedging.grid.parts import load_calculator, risk_manager_for
+from alpha_pulse.hedging.grid.recall import preflight, recall, refuse_twin, with_unsettled
+from alpha_pulse.hedging.grid.wishes import WISHES, hear, resumed
+from alpha_pulse.hedging.risk.portfolio import PortfolioBook
 from alpha_pulse.hedging.state.memory import MemoryStore
 
 _IDLE_S = 1.0  # while the market is silent, commands and staleness are looked at this often
@@ -66,6 +72,8 @@ class GridHedgeBot:
         order_manager: OrderManager | None = None,
         position_fetcher: PositionFetcher | None = None,
         store: StateStore | None = None,
+        advisor: Advisor | None = None,
+        portfolio: PortfolioBook | None = None,
     ) -> None:
         self.config = BotConfig.from_mapping(config)
         self.pair = hedge_pair(symbol)
@@ -83,14 +91,18 @@ class GridHedgeBot:
         calculator = grid_calculator or load_calculator(self.config.grid.calculator) or DefaultGridCalculator()
         self._decider = Decider(self.config, calculator, risk_manager or risk_manager_for(self.config), self._tag)
         self._desk = broker if isinstance(broker, TicketDesk) else None
-        self._dispatch = Dispatch(self.store, order_manager or BrokerOrderManager(broker), self._desk)
+        self._herald = broker if isinstance(broker, Herald) else None
+        self._dispatch = Dispatch(self.store, order_manager or BrokerOrderManager(broker), self._herald)
         self._positions: PositionFetcher = position_fetcher or FixedInventory(self.config.inventory, self.pair)
+        self._context = Context(advisor, portfolio, float(self.config.risk.max_effective_leverage))
         self._pace = Pace(self.config)
         self._instrument: Instrument | None = None  # None: not started, or stopped
         self._state = BotState()
         self._account: Account | None = None  # as of the last tick: another object means that something was booked
         self._waiting: asyncio.Future[MarketState | FeedProblem | None] | None = None
+        self._caught_up = False
         self._stopping = ""
+        self._interruption = Interruption()
         self._problem = ""
 
     @classmethod
@@ -113,40 +125,35 @@ class GridHedgeBot:
             return
         inventory = await self._positions.fetch_inventory(self.symbol)
         now = self.broker.clock.now_ms()
-        remembered = await self.store.open(self.broker.account, self.symbol, self.broker.ids.new_run_id(), now)
-        self._instrument = await self.broker.open_pair(self.pair, inventory)
-        self._state = self._recall(remembered)
-        await self._adopt()
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(release, self._positions)
+            undo.push_async_callback(self.store.close)  # a start that fails leaves no lock behind
+            remembered = await self.store.open(self.broker.account, self.symbol, self.broker.ids.new_run_id(), now)
+            instrument = await self.broker.open_pair(self.pair, inventory)
+            undo.push_async_callback(self.broker.close)
+            self._state = await self._adopt(recall(remembered, self.config))
+            undo.pop_all()
+        self._instrument = instrument
         logger.info("Initialized GridHedgeBot for {} with {} levels", self.pair.name, self.config.grid.num_levels)
-        await self._act_on_the_last_update()
 
-    async def _act_on_the_last_update(self) -> None:
+    async def _catch_up(self) -> None:
         """After a restart: the update that the venue took in last may not have been acted upon. A live market has moved on since."""
+        if self._caught_up:
+            return
+        self._caught_up = True
         latest, market = self.broker.feed.latest(self.symbol), self.data_provider.current(self.symbol)
         if latest is not None and market is not None and market.raw == latest:
             await self._act_on(market)
 
-    def _recall(self, remembered: BotState | None) -> BotState:
-        """The memory of an earlier run. Changed settings take effect at once: hysteresis starts anew, latches and anchor stay."""
-        digest = settings_digest(self.config)
-        if remembered is None:
-            entry = self.config.inventory.entry_price
-            return BotState(settings_digest=digest) if entry is None else BotState(settings_digest=digest, inventory_entry_price=entry)
-        if remembered.settings_digest == digest:
-            return remembered
-        logger.info("The settings changed since the last run: ratio and spacing are set anew")
-        return replace(remembered, settings_digest=digest, target=None, rejected=())
-
-    async def _adopt(self) -> None:
-        """Recognise our own resting orders, and record the start."""
-        now = self.broker.clock.now_ms()
-        tick_id = format(now, "x")
+    async def _adopt(self, state: BotState) -> BotState:
+        """Recognise our own resting orders and those that an earlier run may have sent, and record the start."""
         ours = self._decider.ours(await self.broker.open_orders(self.symbol))
-        events = [Event(EventKind.STARTED, now, tick_id, {"settings": self.config.model_dump(mode="json"), "pair": self.pair.name})]
-        events += [Event(EventKind.ORDER_ADOPTED, now, tick_id, {"order": to_jsonable(o.request)}) for o in ours]
-        if ours:
-            logger.info("Adopted {} orders of an earlier run", len(ours))
-        await self.store.save(events, self._state)
+        refuse_twin(ours, state, self._tag)
+        state = with_unsettled(state, await self.store.unsettled(), ours)
+        if ours or state.unknown:
+            logger.info("Adopted {} orders of an earlier run; {} more are asked after", len(ours), len(state.unknown))
+        await self.store.save(chronicle.start_events(self.config, self.pair, ours, self.broker.clock.now_ms()), state)
+        return state
 
     # --- the loop -------------------------------------------------------------------------------------------------
     async def run(self) -> None:
@@ -159,9 +166,11 @@ class GridHedgeBot:
         """
         await self.start()
         failures = 0
+        self._interruption.watch()
         try:
             while not self._stopping:
                 try:
+                    await self._catch_up()
                     market = await self._next_market()
                     if market is None:
                         self.request_stop("the feed has ended")
@@ -176,7 +185,11 @@ class GridHedgeBot:
                     raise
                 except Exception as error:  # noqa: BLE001 - the one broad except, by design
                     self._halt(error)
+        except asyncio.CancelledError:
+            if not self._interruption.was_ours():
+                raise
         finally:
+            self._interruption.over()
             await self._end()
 
     async def _next_market(self) -> MarketState | FeedProblem | None:
@@ -189,7 +202,7 @@ class GridHedgeBot:
                 finished, self._waiting = self._waiting, None
                 return finished.result()
             now = self.broker.clock.now_ms()
-            await self._dispatch.save(await self._obey(format(now, "x"), now), self._state)
+            await self._listen(now)
             market = self.data_provider.current(self.symbol)
             if market is not None and market.stale_reason:
                 await self._skip(FeedProblem(now, market.stale_reason))
@@ -198,6 +211,7 @@ class GridHedgeBot:
 
     async def step(self) -> bool:
         """Take one market update and run a tick if one is due; False when the feed has ended."""
+        await self._catch_up()
         market = await self.data_provider.advance(self.symbol)
         if market is None:
             return False
@@ -209,9 +223,10 @@ class GridHedgeBot:
         if isinstance(market, FeedProblem) or market.stale_reason:
             await self._skip(market if isinstance(market, FeedProblem) else FeedProblem(market.raw.close_ms, market.stale_reason))
             return
-        self._problem = ""
+        asked = self.store.records_every_tick and await self._listen(market.raw.close_ms)
         account, pace = await self.broker.fetch_account(self.symbol), self._pace
-        if account is self._account and pace.can_wait(market.raw):
+        asked, self._problem = asked or bool(self._problem), ""  # after trouble at once: what was withdrawn has to come back
+        if not asked and not self._state.unknown and account is self._account and pace.can_wait(market.raw):
             return
         zoned = pace.stands(market, account, self._state)
         if (
@@ -240,6 +255,8 @@ class GridHedgeBot:
             raise Transient("no usable market data yet" if market is None else market.stale_reason)
         if price is not None:
             market = chronicle.at_price(market, price)
+        if self.store.records_every_tick:
+            await self._listen(market.raw.close_ms)
         return await self._tick(market, await self.broker.fetch_account(self.symbol))
 
     async def _tick(self, market: MarketState, account: Account) -> Decision:
@@ -249,9 +266,8 @@ class GridHedgeBot:
             raise Fatal("the bot was stopped: make a new one")
         now = market.raw.close_ms
         tick_id = format(now, "x")
-        events = await self._obey(tick_id, now) if self.store.records_every_tick else []
         booked = await bring_up_to_date(self.broker, self.symbol, self._state, tick_id, now, booked=account is self._account)
-        events += booked.events
+        events = [*booked.events, *self._context.events(tick_id, now)]
         snapshot = Snapshot(
             tick_id=tick_id,
             market=market,
@@ -263,9 +279,13 @@ class GridHedgeBot:
             stop_filled=booked.stop_filled,
             dead_man_switch=self.broker.capabilities.dead_man_switch,
             by_hand=not self.broker.capabilities.executes,
+            advice=self._context.advice(now),
+            portfolio=self._context.portfolio(),
         )
         if self.last is None:
-            self._preflight(snapshot)
+            preflight(self.config, snapshot, multiplier=self.pair.multiplier, hedging=bool(self._decider.ours(snapshot.open_orders)))
+        if self.last is None or snapshot.open_orders is not self.last[0].open_orders:
+            refuse_twin(self._decider.ours(snapshot.open_orders), booked.state, self._tag)
         decision = self._decider.decide(snapshot)
         if events or self.store.records_every_tick or not changed_nothing(booked.state, decision):
             await self._carry_out(snapshot, decision, events)
@@ -275,23 +295,16 @@ class GridHedgeBot:
             self._pace.ticked(snapshot, decision)
             if self.uses_zone:
                 self._pace.settle(self._decider, snapshot, decision)
+        self._context.tell(snapshot, decision.assessment, decision.curve.neutral_size)
         self.last, self.market, self._account = (snapshot, decision), market, account
         return decision
-
-    def _preflight(self, snapshot: Snapshot) -> None:
-        """Refuse settings that this market cannot trade; with a hedge on already, say so and go on protecting it."""
-        try:
-            check_against_instrument(self.config, snapshot.instrument, snapshot.market.raw.mark.close, multiplier=self.pair.multiplier)
-        except ConfigError as error:
-            if snapshot.account.position.quantity == 0 and not self._decider.ours(snapshot.open_orders):
-                raise
-            logger.warning("These settings no longer fit the market, the hedge goes on as well as they allow: {}", error)
 
     async def _carry_out(self, snapshot: Snapshot, decision: Decision, events: list[Event]) -> None:
         """Save what was decided before anything is sent; then send, and save what came of it."""
         now, tick_id, plan = snapshot.market.raw.close_ms, snapshot.tick_id, decision.approved
         events.append(chronicle.tick_event(snapshot, decision))
-        events += [Event(kind, now, tick_id, payload) for kind, payload in decision.changes]
+        seen = snapshot if self.store.records_every_tick else None
+        events += [chronicle.change_event(change, now, tick_id, seen) for change in decision.changes]
         await self._dispatch.intend(plan, events, decision.state, tick_id, now)
         self._state = decision.state
         chronicle.log_changes(decision.changes)
@@ -301,45 +314,36 @@ class GridHedgeBot:
             chronicle.log_status(snapshot, decision)
 
     # --- people ---------------------------------------------------------------------------------------------------
-    async def _obey(self, tick_id: str, now: int) -> list[Event]:
-        """Carry out what people asked for; what came of it as events."""
-        events: list[Event] = []
-        for command in await self.store.commands():
-            if command.name == "stop":
-                self.request_stop("asked to stop")
-            elif command.name == "resume":
-                self.resume()
-                events.append(Event(EventKind.RESUMED, now, tick_id, {}))
-            elif self._desk is not None:
-                await self._desk.apply(command)
-            else:
-                logger.warning("Nobody here understands the command {!r}", command.name)
-        if self._desk is not None:
-            events += self._desk.drain_events()
-        return events
+    async def _listen(self, now: int) -> bool:
+        """Carry out what people asked for, at once and not only when a tick is due. Whether that was anything."""
+        heard = await hear(self.store, self._desk, self._herald, self._state, now)
+        self._state = heard.state
+        if heard.resumed:
+            self._context.resumed()
+            if self._stopping == WISHES["kill"].stops:
+                self._stopping = ""
+                self._interruption.take_back()
+        if heard.stops:
+            self.request_stop(heard.stops)
+        if heard.events:
+            await self._dispatch.save(list(heard.events), self._state)
+        return bool(heard.events)
 
     def resume(self) -> None:
         """Release every latch and halt: the grid re-anchors, and drawdown counts from here."""
-        fresh = replace(
-            self._state.risk,
-            high_water_mark=0.0,
-            stop_reference=0.0,
-            stop_latched=False,
-            drawdown_latched=False,
-            halted="",
-            margin_cut=False,
-        )
-        self._state = replace(self._state, risk=fresh, curve=None, rejected=())
-        logger.info("Resumed: latches released, the grid re-anchors at the current price")
+        self._state = resumed(self._state)
+        self._context.resumed()
+        logger.info(WISHES["resume"].text)
 
     def request_stop(self, reason: str) -> None:
-        """End ``run`` after the tick that is under way. The first reason stays."""
+        """End ``run`` after the tick that is under way, or soon where that hangs on a venue. The first reason stays."""
         self._stopping = self._stopping or reason
+        self._interruption.ask()
 
     async def stop(self, *, cancel: bool = True) -> None:
         """End: cancel our orders (unless ``cancel`` is false), record it, release lock and connections. Idempotent.
 
-        The protective stop stays only with ``execution.keep_stop_on_exit``, or after a failure that a person has to look at.
+        The protective stop stays only with ``execution.keep_stop_on_exit``, while halted, or after a failure that a person has to look at.
         Orders are cancelled even where nothing can be recorded any more.
         """
         if self._instrument is None:
@@ -348,21 +352,23 @@ class GridHedgeBot:
         now = self.broker.clock.now_ms()
         tick_id, reason = format(now, "x"), self._stopping or "stopped"
         try:
-            plan = ApprovedPlan(tuple(await self._removable()) if cancel else (), ())
-            await self._dispatch.withdraw(plan, [], tick_id, now)
-            left = len(await self._removable()) if cancel else 0
-            logger.info("Stopped ({}): {} orders cancelled, {} left behind", reason, len(plan.cancel), left)
-            stopped = {"reason": reason, "cancelled": len(plan.cancel), "left": left}
-            await self._dispatch.save([Event(EventKind.STOPPED, now, tick_id, stopped)], self._state)
+            keep_stop = self.config.execution.keep_stop_on_exit or self.exit_code != 0 or bool(self._state.risk.halted)
+            leaving = Leaving(self.broker, self._dispatch, self.symbol, self._decider.ours, keep_stop=keep_stop)
+            if cancel:
+                await leaving.withdraw(tick_id, now, unsettled=self._interruption.happened or bool(self._state.unknown))
+            logger.info("Stopped ({}): {} orders cancelled, {} left behind", reason, leaving.cancelled, leaving.left)
+            last = await book_last(self.broker, self.symbol, self._state, tick_id, now)
+            news = [] if self._herald is None else self._herald.drain_events()
+            stopped = {"reason": reason, "cancelled": leaving.cancelled, "left": leaving.left}
+            await self._dispatch.save([*last.events, *news, Event(EventKind.STOPPED, now, tick_id, stopped)], last.state)
+            self._state = last.state
+            leaving.raise_failure()
         finally:
-            await self.store.close()
-            await self.broker.close()
-
-    async def _removable(self) -> list[Order]:
-        """Our orders that must not stay when the bot is gone."""
-        keep_stop = self.config.execution.keep_stop_on_exit or self.exit_code != 0
-        ours = self._decider.ours(await self.broker.open_orders(self.symbol))
-        return [order for order in ours if not (keep_stop and order.request.purpose is Purpose.STOP)]
+            async with AsyncExitStack() as rest:  # whatever of it fails, the others are closed
+                rest.push_async_callback(self.broker.close)
+                rest.push_async_callback(self.store.close)
+                rest.push_async_callback(release, self._positions)
+                rest.push_async_callback(self._context.close)
 
     # --- trouble --------------------------------------------------------------------------------------------------
     async def _skip(self, problem: FeedProblem) -> None:
@@ -386,7 +392,7 @@ class GridHedgeBot:
             logger.debug("And: {}", again)
         except Fatal as fatal:
             self._halt(fatal)
-        await asyncio.sleep(wait)
+        await self._interruption.sleep(wait)
 
     def _halt(self, error: Exception) -> None:
         """Something that nobody foresaw: withdraw the grid, leave the stop, remember the halt, end with an exit code for a person."""
@@ -394,6 +400,8 @@ class GridHedgeBot:
         reason = f"unexpected error: {type(error).__name__}: {error}"
         self._state = replace(self._state, risk=replace(self._state.risk, halted=reason))
         self._stopping, self.exit_code = reason, 1
+        now = self.broker.clock.now_ms()
+        self._dispatch.note(Event(EventKind.ALERT, now, format(now, "x"), {"key": "halted", "text": reason, "level": "critical"}))
 
     async def _end(self) -> None:
         """Stop; what cannot be ended cleanly is said, with what it means."""
@@ -401,4 +409,4 @@ class GridHedgeBot:
             await self.stop()
         except (Transient, Fatal) as error:
             self.exit_code = 1
-            logger.error("Could not end cleanly, the record of this run's end is missing: {}", error)
+            logger.error("Could not end cleanly, look whether orders are left at the venue: {}", error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
@@ -10,12 +11,24 @@ from typing import Any
 from loguru import logger
 
 from alpha_pulse.domain.events import Event, EventKind, to_jsonable
+from alpha_pulse.domain.instrument import HedgePair
 from alpha_pulse.domain.market import Bar
-from alpha_pulse.domain.orders import Fill, FundingPayment
+from alpha_pulse.domain.orders import Fill, FundingPayment, Order
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.common.types import MarketState, Snapshot
 from alpha_pulse.hedging.grid.advance import Change
+from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.decide import Decision
+from alpha_pulse.hedging.state.codec import encode
+
+_BEYOND = 1e6
+
+
+def start_events(config: BotConfig, pair: HedgePair, ours: Sequence[Order], now_ms: int) -> list[Event]:
+    """A start: the settings that the run decides with, and the orders that it took over."""
+    tick_id = format(now_ms, "x")
+    started = Event(EventKind.STARTED, now_ms, tick_id, {"settings": config.model_dump(mode="json"), "pair": pair.name})
+    return [started, *(Event(EventKind.ORDER_ADOPTED, now_ms, tick_id, {"order": to_jsonable(o.request)}) for o in ours)]
 
 
 def tick_event(snapshot: Snapshot, decision: Decision) -> Event:
@@ -35,7 +48,8 @@ def tick_event(snapshot: Snapshot, decision: Decision) -> Event:
         "nav": assessment.nav,
         "drawdown": assessment.drawdown,
         "value_at_risk": assessment.value_at_risk,
-        "liquidation_distance": assessment.liquidation_distance if assessment.liquidation_distance < 1e6 else None,  # noqa: PLR2004 - inf is no JSON
+        "max_abs_position": assessment.max_abs_position if math.isfinite(assessment.max_abs_position) else None,
+        "liquidation_distance": _finite(assessment.liquidation_distance),
         "risk_state": assessment.state.value,
         "reasons": list(assessment.memory.reasons),
         "cancel": len(decision.approved.cancel),
@@ -43,6 +57,19 @@ def tick_event(snapshot: Snapshot, decision: Decision) -> Event:
         "refused": [{"order": to_jsonable(r.request), "reason": r.reason} for r in decision.approved.refused],
     }
     return Event(EventKind.TICK, raw.close_ms, snapshot.tick_id, payload)
+
+
+def _finite(value: float) -> float | None:
+    """Infinity is no JSON, and what cannot be reached is none."""
+    return value if value < _BEYOND else None
+
+
+def change_event(change: Change, now_ms: int, tick_id: str, snapshot: Snapshot | None) -> Event:
+    """A change as an event. Where the target moved, the whole snapshot is kept with it, so that the decision can be made again."""
+    kind, payload = change
+    if kind is EventKind.TARGET_CHANGED and snapshot is not None:
+        payload = payload | {"snapshot": encode(snapshot)}
+    return Event(kind, now_ms, tick_id, payload)
 
 
 def log_status(snapshot: Snapshot, decision: Decision) -> None:

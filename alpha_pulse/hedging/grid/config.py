@@ -13,7 +13,9 @@ from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.common.section import Ratio, Section, slip
 from alpha_pulse.hedging.common.tree import Check, Tree
 from alpha_pulse.hedging.execution.config import ExecutionSettings, InventorySettings
+from alpha_pulse.hedging.risk.analyzers.config import LlmSettings
 from alpha_pulse.hedging.risk.config import RiskSettings
+from alpha_pulse.hedging.risk.pipeline_config import AssessorSettings, PortfolioSettings, SizerSettings
 
 _OWN_CLASS: Final = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 
@@ -21,10 +23,10 @@ _OWN_CLASS: Final = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 class HedgeSettings(Section):
     """How much to hedge, and how far the position may stray from it."""
 
-    sizer: Annotated[str, Field(pattern=rf"^(constant|{_OWN_CLASS})$")] = Field(
-        "constant", description="Where the ratio comes from: constant, or package.module:Class [name]"
+    sizer: Annotated[str, Field(pattern=rf"^(constant|spline|signal|blend|{_OWN_CLASS})$")] = Field(
+        "constant", description="Where the ratio comes from: constant, spline, signal, blend, or package.module:Class [name]"
     )
-    ratio: Ratio = Field(0.5, description="Hedge ratio h at the anchor price [fraction of the inventory]")
+    ratio: Ratio = Field(0.5, description="Hedge ratio h at the anchor price; the signal engine starts from it [fraction of the inventory]")
     min_ratio: Ratio | None = Field(None, description="Never hedge less; null = the pipeline's current ratio [fraction of the inventory]")
     max_ratio: Ratio = Field(1.0, description="Never hedge more [fraction of the inventory]")
     amplitude: Ratio = Field(0.25, description="Hedge added over the n nodes on which the inventory gains [fraction of the inventory]")
@@ -41,6 +43,12 @@ class HedgeSettings(Section):
     )
     funding_tilt_full: Annotated[float, Field(gt=0, le=10)] = Field(
         0.30, description="Annual funding at which the tilt is full [fraction per year]"
+    )
+    lower_after_hours: Annotated[float, Field(ge=0, le=720)] = Field(
+        6, description="The ratio rises at once, and falls no sooner than this after it last rose: no paying for a signal that flickers [h]"
+    )
+    max_cost_share: Annotated[float, Field(gt=0, le=10)] = Field(
+        0.25, description="A change of the ratio may cost this share of the one-day 99 % shortfall that it removes [fraction]"
     )
 
     @model_validator(mode="after")
@@ -119,16 +127,22 @@ def _distance(nodes: int, grid: GridSettings, inventory: Decimal) -> Decimal:
 def _stop_beyond_the_grid(
     hedge: HedgeSettings, grid: GridSettings, risk: RiskSettings, inventory: InventorySettings
 ) -> Iterator[ConfigError]:
-    """A stop inside the unwinding nodes would complete a hedge that the grid is still taking off."""
+    """Where the coins are not known yet, this is looked at when they are."""
+    if inventory.coins is not None:
+        yield from stop_beyond_the_grid(hedge, grid, risk, inventory.coins)
+
+
+def stop_beyond_the_grid(hedge: HedgeSettings, grid: GridSettings, risk: RiskSettings, coins: Decimal) -> Iterator[ConfigError]:
+    """A stop inside the unwinding nodes would complete a hedge that the grid is still taking off. ``coins``: the inventory, signed."""
     nodes = unwinding_nodes(hedge, grid)
     stop = risk.stop_loss_pct
-    if stop is None or nodes == 0 or inventory.quantity == 0:
+    if stop is None or nodes == 0 or coins == 0:
         return
-    outermost = _distance(nodes, grid, inventory.quantity)
+    outermost = _distance(nodes, grid, coins)
     if outermost < stop:
         return
     least = (outermost + Decimal("0.0001")).quantize(Decimal("0.001"), ROUND_CEILING)
-    fits = max((n for n in range(nodes) if _distance(n, grid, inventory.quantity) < stop), default=0)
+    fits = max((n for n in range(nodes) if _distance(n, grid, coins) < stop), default=0)
     fix = f"risk.stop_loss_pct of at least {least}" if least < 1 else "a smaller grid.grid_spacing_pct"
     fewer = f", at most {fits} nodes (grid.num_levels)" if fits else ""
     yield ConfigError(
@@ -140,7 +154,7 @@ def _stop_beyond_the_grid(
 
 
 def _neutral_grid_has_a_size(risk: RiskSettings, inventory: InventorySettings) -> Iterator[ConfigError]:
-    if inventory.quantity == 0 and risk.max_position_size is None:
+    if inventory.coins == 0 and risk.max_position_size is None:
         yield ConfigError(
             "an inventory of 0 is a market-neutral grid, and it needs a size.",
             field="risk.max_position_size",
@@ -165,6 +179,10 @@ class BotConfig(Tree):
     risk: RiskSettings = RiskSettings()
     execution: ExecutionSettings = ExecutionSettings()
     inventory: InventorySettings = InventorySettings()
+    sizers: SizerSettings = SizerSettings()
+    inventory_risk: AssessorSettings = AssessorSettings()
+    portfolio: PortfolioSettings = PortfolioSettings()
+    llm: LlmSettings = LlmSettings()
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any] | BotConfig | None = None) -> BotConfig:

@@ -26,7 +26,7 @@ from alpha_pulse.hedging.common.types import (
     Snapshot,
 )
 from alpha_pulse.hedging.grid.advance import Change, advance
-from alpha_pulse.hedging.grid.backoff import not_refused, rejection_alert
+from alpha_pulse.hedging.grid.backoff import not_in_doubt, not_refused, rejection_alert
 from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.gap import Gap, find_gap
 from alpha_pulse.hedging.grid.plan import as_orders, make_plan
@@ -133,13 +133,16 @@ class Decider:
         same = self._settled and self._settled[-1] == trigger and all(a is b for a, b in zip(inputs, self._settled, strict=False))
         if same and not snapshot.state.rejected:  # what was rejected is asked for again by the clock
             return NOTHING, self._settled_alerts
-        ours = self.ours(snapshot.open_orders)
-        plan = self._plan(wanted.orders, [o for o in ours if o.request.purpose is not Purpose.STOP], snapshot)
+        ours, unknown = self.ours(snapshot.open_orders), snapshot.state.unknown
+        free = not_in_doubt(wanted.orders, unknown) if unknown else wanted.orders
+        plan = self._plan(free, [o for o in ours if o.request.purpose is not Purpose.STOP], snapshot)
         checked = self.risk.check(plan, snapshot, assessment)
-        stop, alert = desired_stop(snapshot, curve, _unwinding(plan, checked, snapshot, curve), trigger, self.config.risk)
+        side = stop_side(curve, snapshot)
+        unwinding, beside = _live(side.opposite, plan, checked, snapshot), _live(side, plan, checked, snapshot)
+        stop, alert = desired_stop(snapshot, curve, unwinding, trigger, self.config.risk, assessment.most, beside)
         resting = tuple(o for o in ours if o.request.purpose is Purpose.STOP)
-        if stop is not None and not not_refused([stop], snapshot.state.rejected, snapshot.market.now_ms):
-            stops = Plan(resting, (), ())  # the venue refused its like: the old stop stays until the new one may be asked for
+        if stop is not None and not not_in_doubt(not_refused([stop], snapshot.state.rejected, snapshot.market.now_ms), unknown):
+            stops = Plan(resting, (), ())  # refused lately, or perhaps there: the old stop stays until the new one may be asked for
         else:
             stops = self._plan(() if stop is None else (stop,), resting, snapshot, after=len(plan.place))
         approved = self._together(plan, checked, stops, snapshot, assessment)
@@ -178,12 +181,11 @@ class Decider:
         )
 
 
-def _unwinding(plan: Plan, checked: ApprovedPlan, snapshot: Snapshot, curve: CurveParameters) -> float:
-    """What live orders could take off the hedge before the stop acts, base units."""
-    other = stop_side(curve, snapshot).opposite
-    resting = sum((order.remaining for order in plan.keep if order.request.side is other), Decimal(0))
-    resting += sum((r.quantity for r in snapshot.state.unknown if r.side is other and r.purpose is not Purpose.STOP), Decimal(0))
-    return float(sum((a.request.quantity for a in checked.place if a.request.side is other), resting))
+def _live(side: Side, plan: Plan, checked: ApprovedPlan, snapshot: Snapshot) -> float:
+    """What live orders of a side, the stop apart, could still trade, base units."""
+    resting = sum((order.remaining for order in plan.keep if order.request.side is side), Decimal(0))
+    resting += sum((r.quantity for r in snapshot.state.unknown if r.side is side and r.purpose is not Purpose.STOP), Decimal(0))
+    return float(sum((a.request.quantity for a in checked.place if a.request.side is side), resting))
 
 
 def _refusal_alert(approved: ApprovedPlan) -> tuple[Alert, ...]:

@@ -9,7 +9,7 @@ from loguru import logger
 from alpha_pulse.domain.events import Event
 from alpha_pulse.errors import Fatal, Transient
 from alpha_pulse.hedging.common.approved import ApprovedPlan
-from alpha_pulse.hedging.common.interfaces import OrderManager, StateStore, TicketDesk
+from alpha_pulse.hedging.common.interfaces import Herald, OrderManager, StateStore
 from alpha_pulse.hedging.common.types import BotState
 from alpha_pulse.hedging.grid.backoff import after_sending
 
@@ -17,11 +17,15 @@ from alpha_pulse.hedging.grid.backoff import after_sending
 class Dispatch:
     """Between the bot, its store and its order manager. What happened while the store failed is stored with the next success."""
 
-    def __init__(self, store: StateStore, orders: OrderManager, desk: TicketDesk | None) -> None:
+    def __init__(self, store: StateStore, orders: OrderManager, herald: Herald | None) -> None:
         self.store = store
         self._orders = orders
-        self._desk = desk
+        self._herald = herald
         self._unsaved: list[Event] = []
+
+    def note(self, event: Event) -> None:
+        """Keep an event for the next time that something is stored."""
+        self._unsaved.append(event)
 
     async def save(self, events: list[Event], state: BotState | None) -> None:
         """Store in one transaction, after whatever could not be stored before. Raises ``Transient`` or ``Fatal``: then nothing was."""
@@ -40,8 +44,8 @@ class Dispatch:
         logger.info("Orders: {} cancelled, {} placed", len(plan.cancel), len(plan.place))
         result = await self._orders.execute(plan, tick_id, now_ms)
         self._unsaved += result.events
-        if self._desk is not None:
-            self._unsaved += self._desk.drain_events()
+        if self._herald is not None:
+            self._unsaved += self._herald.drain_events()
         known = state.rejected
         rejected = after_sending(known, result.accepted, result.rejected, now_ms) if known or result.rejected else known
         if result.unknown or rejected != known:

@@ -12,6 +12,7 @@ from alpha_pulse.hedging.execution.config import ExecutionSettings
 from alpha_pulse.hedging.grid.calculator import target_at
 from alpha_pulse.hedging.grid.config import HedgeSettings
 from alpha_pulse.hedging.grid.curve import place_on_grid, ticks_at_or_above, ticks_at_or_below
+from alpha_pulse.hedging.risk.costs import trade_cost, worth_trading
 
 _STEPS = 1.5  # a band is never narrower than this many node steps
 _CLOSED = 0.5  # an open gap is closed when less than this share of a node step is left
@@ -54,7 +55,9 @@ def find_gap(hedge: HedgeSettings, execution: ExecutionSettings, snapshot: Snaps
     since = state.gap_since_ms or market.now_ms
     patient = market.now_ms - since < hedge.escalate_after_s * 1000.0
     why = f"{'under' if hedging_more else 'over'}-hedged by {abs(away):.8g}, outside the band of {limit:.8g}"
-    order = _order(snapshot, execution, _within(away, snapshot, assessment), Purpose.REBALANCE, patient=patient, why=why)
+    paced = _paced(_within(away, snapshot, assessment), snapshot, execution)
+    patient = patient or not _pays(paced, snapshot, hedge)  # what is too dear to take goes on resting
+    order = _order(snapshot, execution, paced, Purpose.REBALANCE, patient=patient, why=why)
     return Gap(target, since if order is not None else 0, order)
 
 
@@ -91,6 +94,24 @@ def _within(signed: float, snapshot: Snapshot, assessment: Assessment) -> float:
     if state is RiskState.HALTED or signed * exposure >= 0.0:
         return 0.0
     return math.copysign(min(abs(signed), abs(exposure)), signed)
+
+
+def _paced(signed: float, snapshot: Snapshot, execution: ExecutionSettings) -> float:
+    """As much of a discretionary order as the book carries: depth sets the pace, not the protection. At least one order that trades."""
+    raw, instrument = snapshot.market.raw, snapshot.instrument
+    depth = raw.bid_depth if signed < 0.0 else raw.ask_depth
+    if depth <= 0.0:
+        return signed  # unknown
+    least = instrument.min_lots(raw.mark.close) * instrument.lot
+    return math.copysign(min(abs(signed), max(execution.max_depth_share * depth / raw.mark.close, least)), signed)
+
+
+def _pays(signed: float, snapshot: Snapshot, hedge: HedgeSettings) -> bool:
+    """Whether taking this from the market costs less than the risk that it removes is worth."""
+    if signed == 0.0:
+        return False
+    cost = trade_cost(abs(signed), selling=signed < 0.0, market=snapshot.market, instrument=snapshot.instrument)
+    return worth_trading(cost, snapshot.market.volatility_day, hedge.max_cost_share)
 
 
 def _node_step(curve: CurveParameters) -> float:

@@ -64,8 +64,9 @@ class Pace:
         raw = snapshot.market.raw
         self.held(raw)
         self._half = 0.5 * decision.curve.spacing * raw.mark.close
-        if decision.state.gap_since_ms:
-            self._due_ms = min(self._due_ms, max(raw.close_ms + 1, decision.state.gap_since_ms + self._escalate_ms))
+        escalates_ms = decision.state.gap_since_ms + self._escalate_ms
+        if decision.state.gap_since_ms and raw.close_ms < escalates_ms:  # later on it rests because taking does not pay
+            self._due_ms = min(self._due_ms, escalates_ms)
         if any(approved.request.time_in_force is TimeInForce.IOC for approved in decision.approved.place):
             self._due_ms = raw.close_ms + 1
 

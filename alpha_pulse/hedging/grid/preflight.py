@@ -9,10 +9,12 @@ from decimal import ROUND_CEILING, Decimal
 from alpha_pulse.domain.instrument import Instrument
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.common.problems import joined, plain
-from alpha_pulse.hedging.grid.config import BotConfig
+from alpha_pulse.hedging.grid.config import BotConfig, stop_beyond_the_grid
 
 
-def check_against_instrument(config: BotConfig, instrument: Instrument, price: float, *, multiplier: int = 1) -> None:
+def check_against_instrument(
+    config: BotConfig, instrument: Instrument, price: float, *, multiplier: int = 1, found: Decimal | None = None
+) -> None:
     """Refuse what this instrument cannot trade at this price: steps under a tick, orders under the minimum, a cap under one lot.
 
     Args:
@@ -20,11 +22,16 @@ def check_against_instrument(config: BotConfig, instrument: Instrument, price: f
         instrument: the trading rules.
         price: of the perpetual, quote units.
         multiplier: coins in one unit of the perpetual's base (``HedgePair.multiplier``).
+        found: coins that were read where the settings give no number; None = not read yet, and what needs them is left out.
 
     Raises:
         ConfigError: naming field, value and fix of everything that is wrong; a ``ConfigErrors`` if there are several.
     """
-    problems = [*_steps(config, instrument, price), *_sizes(config, instrument, price, multiplier)]
+    coins = config.inventory.coins
+    problems = list(_steps(config, instrument, price))
+    if coins is None and found is not None:
+        problems += _inventory(config, found)
+    problems += _sizes(config, instrument, price, multiplier, found if coins is None else coins)
     if problems:
         raise joined(problems)
 
@@ -42,7 +49,19 @@ def _steps(config: BotConfig, instrument: Instrument, price: float) -> Iterator[
         )
 
 
-def _sizes(config: BotConfig, instrument: Instrument, price: float, multiplier: int) -> Iterator[ConfigError]:
+def _inventory(config: BotConfig, coins: Decimal) -> Iterator[ConfigError]:
+    """What is otherwise looked at as soon as the settings are read. No coins is no wish for a market-neutral grid."""
+    if coins == 0:
+        yield ConfigError(
+            "no coins were found, so there is nothing to hedge.",
+            field="inventory.source",
+            value=config.inventory.source,
+            fix="look whether they lie in that account's spot wallet; for a market-neutral grid give source fixed and quantity 0",
+        )
+    yield from stop_beyond_the_grid(config.hedge, config.grid, config.risk, coins)
+
+
+def _sizes(config: BotConfig, instrument: Instrument, price: float, multiplier: int, coins: Decimal | None) -> Iterator[ConfigError]:
     least = instrument.min_lots(price) * instrument.lot
     rule = (
         f"the least order of {instrument.symbol} at {price:g} is {least:g} {instrument.base}"
@@ -51,11 +70,13 @@ def _sizes(config: BotConfig, instrument: Instrument, price: float, multiplier: 
     cap = config.risk.max_position_size
     if cap is not None and float(cap) < least:
         yield ConfigError(f"{rule}.", field="risk.max_position_size", value=str(cap), fix=f"at least {least:g}, or null")
-    size = float(abs(config.inventory.quantity)) / multiplier or float(cap or 0)
+    if coins is None:
+        return
+    size = float(abs(coins)) / multiplier or float(cap or 0)
     if size < least:
-        if config.inventory.quantity:
+        if coins:
             fix = f"at least {least * multiplier:g} coins, or a coin with a smaller minimum"
-            yield ConfigError(f"{rule}.", field="inventory.quantity", value=str(config.inventory.quantity), fix=fix)
+            yield ConfigError(f"{rule}.", field="inventory.quantity", value=str(coins), fix=fix)
         return
     for name in ("amplitude", "amplitude_adverse"):
         amplitude: float = getattr(config.hedge, name)

@@ -12,6 +12,7 @@ from alpha_pulse.domain.instrument import Instrument
 from alpha_pulse.hedging.common.types import Assessment, BotState, CurveParameters, Indicators, MarketState, Snapshot
 from alpha_pulse.hedging.grid.config import BotConfig, GridSettings
 from alpha_pulse.hedging.grid.curve import node_price
+from alpha_pulse.hedging.risk.config import RiskSettings
 
 _HIGH_VOLUME, _HIGH_VOLUME_LEFT = 2.0, 1.4  # volume over its average: entered and left at these
 _WIDEST = 0.45  # spacing never passes this, whatever the volatility
@@ -103,6 +104,12 @@ def snapped_nodes(settings: GridSettings, anchor: float, spacing: float, levels:
     return tuple(moved)
 
 
+def neutral_size(risk: RiskSettings, volatility_day: float) -> float:
+    """M of a neutral grid, base units: max_position_size·min(1, volatility_target/σ_day). A hedge is never made smaller like this."""
+    most, target = float(risk.max_position_size or 0), risk.volatility_target
+    return most if target is None or volatility_day <= target else most * target / volatility_day
+
+
 def next_curve(config: BotConfig, snapshot: Snapshot, assessment: Assessment, regime: Regime, *, released: bool) -> CurveParameters:
     """The curve after this tick; the previous object while nothing moved."""
     hedge, grid, state, previous = config.hedge, config.grid, snapshot.state, snapshot.state.curve
@@ -144,6 +151,6 @@ def next_curve(config: BotConfig, snapshot: Snapshot, assessment: Assessment, re
         amplitude_adverse=hedge.amplitude_adverse,
         inventory=inventory,
         max_abs_position=cap,
-        neutral_size=float(config.risk.max_position_size or 0) if inventory == 0.0 else 0.0,
+        neutral_size=neutral_size(config.risk, regime.volatility) if inventory == 0.0 else 0.0,
         snapped=snapped,
     )

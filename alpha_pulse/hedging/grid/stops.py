@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from alpha_pulse.domain.orders import OrderType, Purpose, Side, TimeInForce
 from alpha_pulse.hedging.common.types import Alert, CurveParameters, DesiredOrder, Snapshot
 from alpha_pulse.hedging.grid.curve import ticks_at_or_above, ticks_at_or_below
@@ -29,13 +31,20 @@ def losing_below(curve: CurveParameters, snapshot: Snapshot) -> bool:
 
 
 def desired_stop(
-    snapshot: Snapshot, curve: CurveParameters, unwinding: float, trigger: float, settings: RiskSettings
+    snapshot: Snapshot,
+    curve: CurveParameters,
+    unwinding: float,
+    trigger: float,
+    settings: RiskSettings,
+    most: float = math.inf,
+    resting: float = 0.0,
 ) -> tuple[DesiredOrder | None, Alert | None]:
     """The stop that should rest, and an alert if caps keep it from completing the hedge.
 
     It carries |S + F| plus ``unwinding``, what live orders could take off the hedge before the trigger, base units, unless the venue
-    would cancel those. With S = 0 it closes the open side, reduce-only. None where mark is beyond the trigger already: the venue
-    would refuse it, and the latch acts.
+    would cancel those; never more than ``most``, and no more than the venue's margin carries beside the ``resting`` orders of its own
+    side, base units. With S = 0 it closes the open side, reduce-only. None where mark is beyond the
+    trigger already: the venue would refuse it, and the latch acts.
     """
     mark = snapshot.market.raw.mark.close
     if trigger <= 0.0 or (mark <= trigger if losing_below(curve, snapshot) else mark >= trigger):
@@ -54,14 +63,17 @@ def desired_stop(
         wallet=float(account.wallet),
         entry=float(account.position.entry_price),
         leverage=min(float(settings.max_effective_leverage), float(account.leverage_limit)),
-        max_position=abs(curve.inventory) if settings.max_position_size is None else float(settings.max_position_size),
+        max_position=min(most, abs(curve.inventory) if settings.max_position_size is None else float(settings.max_position_size)),
+        resting=resting,
+        limit=float(account.leverage_limit),
     )
     alert = None
     if size.shortfall > instrument.lot:
         alert = Alert(
             "stop short",
             f"The stop at {trigger:,.2f} lacks {size.shortfall:.8g} {instrument.base} to complete the hedge. Top up the perpetual "
-            f"wallet by {size.top_up:,.2f} {instrument.quote}, or raise risk.max_position_size",
+            f"wallet by {size.top_up:,.2f} {instrument.quote}, or raise risk.max_position_size "
+            "(portfolio.max_total_notional with several pairs)",
         )
     lots = int(size.quantity / instrument.lot + 1e-7)
     if lots < instrument.min_lots(trigger):

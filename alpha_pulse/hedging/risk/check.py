@@ -9,6 +9,7 @@ from alpha_pulse.domain.instrument import ZERO
 from alpha_pulse.domain.orders import OrderRequest, Purpose, Side
 from alpha_pulse.hedging.common.approved import RISK_PASS, ApprovedOrder, ApprovedPlan, Refusal
 from alpha_pulse.hedging.common.types import Assessment, Plan, RiskState, Snapshot
+from alpha_pulse.hedging.risk.stop import stop_size, stop_trigger
 from alpha_pulse.hedging.risk.wallets import Wallets
 
 NOTHING = ApprovedPlan((), ())
@@ -44,18 +45,21 @@ class _Book:
         return self.position + self.buying
 
 
-def check_plan(plan: Plan, snapshot: Snapshot, assessment: Assessment) -> ApprovedPlan:
+def check_plan(plan: Plan, snapshot: Snapshot, assessment: Assessment, leverage: float = math.inf) -> ApprovedPlan:
     """Approve or refuse each order, in the plan's order, counting what was approved before it.
 
     Refused is what would pass the position cap if every live order filled, what the risk state forbids, what would unwind the hedge
-    under the floor, and what would cross the touch though it must rest. The stop counts as an alternative to the grid.
+    under the floor, what would cross the touch though it must rest, and a grid order that would take the stop's margin; ``leverage``
+    is what the stop may use [notional / equity]. The stop counts as an alternative to the grid.
     """
     if plan.is_empty:
         return NOTHING
     book = _Book(plan, snapshot)
     reasons: dict[str, str] = {}
     for request in sorted(plan.place, key=lambda r: r.purpose is Purpose.STOP):  # the stop's room depends on what else may rest
-        reason = reasons[request.client_order_id] = _reason_against(request, book, snapshot, assessment)
+        reason = _reason_against(request, book, snapshot, assessment)
+        reason = reason or _against_stops_margin(request, book, snapshot, assessment, leverage)
+        reasons[request.client_order_id] = reason
         if not reason and request.purpose is not Purpose.STOP:
             book.add(request.side, request.quantity)
     return ApprovedPlan(
@@ -123,6 +127,21 @@ def _unaffordable(after: Decimal, request: OrderRequest, snapshot: Snapshot) -> 
     price = max(view.mark, float(request.price or 0))
     grows = abs(after) > abs(account.position.quantity)
     return grows and float(abs(after)) * price > float(account.leverage_limit) * view.equity
+
+
+def _against_stops_margin(request: OrderRequest, book: _Book, snapshot: Snapshot, assessment: Assessment, leverage: float) -> str:
+    """The stop's margin is reserved: no grid order on its side may make it smaller, for the venue counts that order when it fires."""
+    long = book.inventory > 0
+    trigger = stop_trigger(assessment.memory.stop_reference, assessment.stop_distance, long)
+    if request.purpose is not Purpose.GRID or trigger <= 0.0 or not book.inventory or (request.side is Side.SELL) != long:
+        return ""
+    view, limit = Wallets.of(snapshot), float(snapshot.account.leverage_limit)
+    known = (view.inventory, view.position, 0.0, trigger, view.wallet, view.entry, min(leverage, limit), assessment.most)
+    beside = float((book.selling if long else book.buying) + request.quantity)
+    without = stop_size(*known, limit=limit).quantity
+    kept = stop_size(*known, resting=beside, limit=limit).quantity
+    least = snapshot.instrument.lot * 1e-3
+    return "" if kept >= without - least else f"with it the stop at {trigger:,.2f} would lack the margin of {without - kept:.8g}"
 
 
 def _slack(snapshot: Snapshot) -> Decimal:

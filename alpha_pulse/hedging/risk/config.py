@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from alpha_pulse.hedging.common.section import Fraction, Section, slip
+from alpha_pulse.hedging.risk.tail import VarMethod
 
 
 class RiskSettings(Section):
@@ -15,6 +16,9 @@ class RiskSettings(Section):
 
     max_position_size: Annotated[Decimal, Field(gt=0)] | None = Field(
         None, description="Largest perpetual position; null = |inventory| [base units]"
+    )
+    volatility_target: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="A neutral grid shrinks in proportion when volatility is above this; null = off [σ per day]"
     )
     max_effective_leverage: Annotated[Decimal, Field(gt=0, le=20)] = Field(
         Decimal("1.0"), description="The perpetual position may grow to this times the wallet's equity [notional / equity]"
@@ -35,7 +39,10 @@ class RiskSettings(Section):
         Decimal("0.06"),
         description="Value at risk that may stay unhedged; null with var_limit null = no VaR floor [fraction of the inventory's value]",
     )
-    var_confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(0.99, description="Confidence of the value at risk [probability]")
+    var_confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.99, description="Confidence of the value at risk [probability]")
+    var_method: VarMethod = Field(
+        VarMethod.PARAMETRIC, description="How the tail beyond the confidence is read; parametric until 100 days are known [name]"
+    )
     var_horizon_days: Annotated[float, Field(gt=0, le=30)] = Field(1, description="Horizon of the value at risk [days]")
     floor_half_life_hours: Annotated[float, Field(gt=0)] = Field(24, description="Floors rise at once and fall with this half-life [h]")
     alert_distance: Annotated[float, Field(gt=0, lt=1)] = Field(

@@ -10,6 +10,7 @@ from alpha_pulse.hedging.risk.wallets import Wallets
 
 STOP = "stop fired"
 DRAWDOWN = "drawdown limit reached"
+PORTFOLIO = "drawdown limit of all pairs together reached"
 
 
 def update_latches(snapshot: Snapshot, view: Wallets, memory: RiskMemory, *, drawdown_reached: bool, distance: float) -> RiskMemory:
@@ -37,4 +38,5 @@ def _losing_below(snapshot: Snapshot, view: Wallets, memory: RiskMemory) -> bool
 
 def latched(memory: RiskMemory) -> tuple[str, ...]:
     """The names of the latches that are on."""
-    return tuple(name for name, on in ((STOP, memory.stop_latched), (DRAWDOWN, memory.drawdown_latched)) if on)
+    latches = ((STOP, memory.stop_latched), (DRAWDOWN, memory.drawdown_latched), (PORTFOLIO, memory.portfolio_latched))
+    return tuple(name for name, on in latches if on)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from alpha_pulse.domain.instrument import Instrument
 
@@ -48,6 +49,21 @@ def size_at_distance(equity: float, distance: float, instrument: Instrument, mar
         return 0.0
     rate = float(instrument.tier(equity / max(distance, 1e-9)).maintenance_rate)
     return equity / (mark * ((1.0 + distance) * (1.0 + rate) - 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class MarginRemedy:
+    """What moves liquidation out to a distance; any one of the three does. One view over both wallets, coins and cash."""
+
+    top_up: float  # cash into the perpetual wallet, quote units
+    coins: float  # what that is worth of the inventory, base units: to be sold and transferred
+    reduce: float  # of the position instead, base units
+
+
+def margin_remedy(equity: float, size: float, distance: float, instrument: Instrument, mark: float, spot: float) -> MarginRemedy:
+    """Three ways to have a position of ``size`` (base units, ≥ 0) liquidated no nearer than ``distance`` (fraction of mark)."""
+    top_up = top_up_for_distance(equity, size, distance, instrument, mark)
+    return MarginRemedy(top_up, top_up / spot, max(0.0, size - size_at_distance(equity, distance, instrument, mark)))
 
 
 def top_up_for_distance(equity: float, size: float, distance: float, instrument: Instrument, mark: float) -> float:

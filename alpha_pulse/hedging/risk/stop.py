@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from alpha_pulse.hedging.risk.config import RiskSettings
 
 _FARTHEST = 0.95  # a stop cannot lie below 5 % of the price, however wild the market
+_SPARE = 0.01  # of the venue's margin: for fees and roundings
+_BEYOND = 0.02  # of the trigger: as far as that margin must still carry the stop, slippage and a small gap included
 
 
 def stop_distance(settings: RiskSettings, volatility_day: float) -> float:
@@ -33,17 +36,32 @@ class StopSize:
 
 
 def stop_size(
-    inventory: float, position: float, unwinding: float, trigger: float, wallet: float, entry: float, leverage: float, max_position: float
+    inventory: float,
+    position: float,
+    unwinding: float,
+    trigger: float,
+    wallet: float,
+    entry: float,
+    leverage: float,
+    max_position: float,
+    *,
+    resting: float = 0.0,
+    limit: float = math.inf,
 ) -> StopSize:
     """|S + F| plus the resting orders that would unwind before the trigger, as far as the caps at the trigger price allow.
 
     ``unwinding`` is 0 where the venue's dead-man switch cancels those orders. The margin cap at the trigger is
-    leverage·(wallet + F·(trigger − entry))/trigger.
+    leverage·(wallet + F·(trigger − entry))/trigger. When the stop fires the venue asks for margin of everything on its side: its own
+    ``limit`` [notional / equity] must carry position, stop and the ``resting`` orders of the stop's side, or the stop would expire.
     """
     missing = max(0.0, (inventory + position) * (1.0 if inventory > 0.0 else -1.0))
     equity = wallet + position * (trigger - entry)
     margin_cap = max(abs(position), leverage * equity / trigger)
-    room = max(0.0, min(margin_cap, max_position) - abs(position))
+    usable = limit * (1.0 - _SPARE)
+    takes_at = min((trigger, trigger * (1.0 + _BEYOND)), key=lambda price: (wallet + position * (price - entry)) / price)
+    venue_cap = usable * (wallet + position * (takes_at - entry)) / takes_at - resting
+    room = max(0.0, min(margin_cap, venue_cap, max_position) - abs(position))
     shortfall = max(0.0, missing - room)
-    by_margin = max(0.0, abs(position) + missing - margin_cap)
-    return StopSize(min(missing, room) + unwinding, shortfall, by_margin * trigger / leverage)
+    wanted = abs(position) + missing
+    top_up = max(0.0, (wanted - margin_cap) * trigger / leverage, (wanted - venue_cap) * takes_at / usable if limit < math.inf else 0.0)
+    return StopSize(min(missing, room) + unwinding, shortfall, top_up)

@@ -1,39 +1,22 @@
-"""How much to hedge: the pipeline from a sizer's ratio to the target, each step a named contribution.
+"""How much to hedge: the pipeline from a sizer's ratio and the floors to the target, each step a named contribution.
 
-ratio:  sizer → funding tilt → hysteresis → h
-floor:  max(VaR floor decaying slowly, latches) → f
+ratio:  sizer → funding tilt → bounds → cost test → hysteresis → h
+floor:  max(inventory risk, VaR, VaR of the portfolio, advice), falling slowly, under the latches → f
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 from alpha_pulse.hedging.common.types import Contribution, HedgeTarget, Snapshot
+from alpha_pulse.hedging.risk.costs import TradeCost, protection, trade_cost, worth_trading
+from alpha_pulse.hedging.risk.floors import Floors, floor_contributions
+from alpha_pulse.hedging.risk.normalizers import annualize_funding
+from alpha_pulse.hedging.risk.sizing import Sizer, Sizing
 
-HOURS_PER_YEAR = 24.0 * 365.0
-_MS_PER_HOUR = 3_600_000.0
-
-
-@runtime_checkable
-class Sizer(Protocol):
-    """Where a hedge ratio comes from. Pure."""
-
-    def size(self, snapshot: Snapshot) -> tuple[float, str]:
-        """The wanted ratio, 0 … 1, and why in a few words."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ConstantSizer:
-    """The ratio that the user wrote down."""
-
-    ratio: float
-
-    def size(self, snapshot: Snapshot) -> tuple[float, str]:  # noqa: ARG002 - the port's signature
-        """The constant."""
-        return self.ratio, "constant ratio from the settings"
+_DAYS_PER_YEAR = 365.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +31,22 @@ class TargetPolicy:
     funding_tilt: float
     funding_tilt_full: float  # annual rate at which the tilt is full
     floor_half_life_ms: float
+    max_cost_share: float = math.inf  # a change of the ratio may cost this share of the shortfall that it removes
+    lower_after_ms: float = 0.0  # the ratio falls no sooner than this after it last rose
+
+    @property
+    def lowest(self) -> float:
+        """The least ratio that the pipeline may ask for."""
+        return self.min_ratio if self.min_ratio is not None else 0.0
+
+    def bounded(self, ratio: float) -> float:
+        """The ratio within [lowest, max_ratio]."""
+        return max(self.lowest, min(self.max_ratio, ratio))
+
+    def stepped(self, wanted: float, held: float, raised_ms: int, now_ms: int) -> float:
+        """Where the held ratio goes: by whole units, up at once, down no sooner than ``lower_after_ms`` after it last rose."""
+        ratio = self.bounded(step_ratio(wanted, held, self.unit))
+        return held if ratio < held <= self.max_ratio and now_ms - raised_ms < self.lower_after_ms else ratio
 
 
 def step_unit(amplitude: float, amplitude_adverse: float, levels: int) -> float:
@@ -55,22 +54,20 @@ def step_unit(amplitude: float, amplitude_adverse: float, levels: int) -> float:
     return max(max(amplitude, amplitude_adverse) / levels, 0.01)
 
 
-def annual_funding(rate: float, interval_h: float) -> float:
-    """A rate per interval as a rate per year of 365 days: rate·24/interval·365."""
-    return rate * HOURS_PER_YEAR / interval_h
+def soft_floor(raw: float, held: float, since_ms: int, now_ms: int, unit: float, half_life_ms: float) -> tuple[float, int]:
+    """The floor without latches, and since when it falls: ``raw`` rounded up to a unit at once; one unit down when its half-life says so.
 
-
-def soft_floor(raw: float, held: float, since_ms: int, now_ms: int, unit: float, half_life_ms: float) -> float:
-    """The floor without latches: ``raw`` rounded up to a unit at once; one unit down when its half-life says so.
-
-    Falling from f to f − u takes half_life·log2(f/(f − u)): an exponential decay, in steps.
+    Falling from f to f − u takes half_life·log2(f/(f − u)), counted from when nobody asked for f any more: an exponential decay, in steps.
+    ``since_ms`` and what is returned for it: when this step down began; 0 = the floor is asked for.
     """
     wanted = min(1.0, math.ceil(raw / unit - 1e-9) * unit)
     if wanted >= held:
-        return wanted
+        return wanted, 0
+    if since_ms == 0:
+        return held, now_ms
     next_down = max(wanted, (math.ceil(held / unit - 1e-9) - 1) * unit)
     wait = half_life_ms * math.log2(held / next_down) if next_down > 0.0 else half_life_ms
-    return next_down if now_ms - since_ms >= wait else held
+    return (next_down, now_ms) if now_ms - since_ms >= wait else (held, since_ms)
 
 
 def step_ratio(wanted: float, held: float, unit: float) -> float:
@@ -79,45 +76,94 @@ def step_ratio(wanted: float, held: float, unit: float) -> float:
     return held + steps * unit if steps else held
 
 
-def funding_tilt(policy: TargetPolicy, snapshot: Snapshot) -> float:
+def funding_tilt(policy: TargetPolicy, annual: float, inventory: float) -> float:
     """What funding adds to the ratio: positive funding pays a short, so a long inventory hedges more; bounded."""
-    raw = snapshot.market.raw
-    annual = annual_funding(raw.funding_rate, raw.funding_interval_h)
     lean = max(-1.0, min(1.0, annual / policy.funding_tilt_full))
-    return policy.funding_tilt * (lean if snapshot.inventory >= 0 else -lean)
+    return policy.funding_tilt * (lean if inventory >= 0 else -lean)
 
 
-def hedge_target(policy: TargetPolicy, snapshot: Snapshot, floor_held: float, latches: tuple[str, ...], raw_floor: float) -> HedgeTarget:
-    """Ratio and floor for this snapshot. The previous target object returns while neither moved."""
+@dataclass(frozen=True, slots=True)
+class _Ratio:
+    """The steps of the ratio on one snapshot."""
+
+    sizing: Sizing
+    annual: float
+    tilted: float
+    wanted: float
+    held: float
+    cost: TradeCost | None  # of the step that was tested; None = there was none to test
+    affordable: bool
+    ratio: float
+
+
+def _ratio(policy: TargetPolicy, snapshot: Snapshot) -> _Ratio:
+    previous, raw, inventory = snapshot.state.target, snapshot.market.raw, float(snapshot.inventory)
+    sizing = Sizing(*policy.sizer.size(snapshot))
+    annual = annualize_funding(raw.funding_rate, raw.funding_interval_h)
+    tilted = sizing.ratio + (funding_tilt(policy, annual, inventory) if policy.funding_tilt else 0.0)
+    wanted = policy.bounded(tilted)
+    held = policy.bounded(sizing.ratio) if previous is None else previous.ratio
+    raised_ms = 0 if previous is None else previous.raised_ms
+    stepped = policy.stepped(wanted, held, raised_ms, snapshot.market.now_ms)
+    cost, affordable = None, True
+    if previous is not None and stepped != held and inventory != 0.0 and policy.max_cost_share < math.inf:
+        quantity = min(abs(stepped - held), policy.unit) * abs(inventory)  # a larger change is traded in steps as well
+        cost = trade_cost(quantity, selling=(stepped > held) == (inventory > 0.0), market=snapshot.market, instrument=snapshot.instrument)
+        affordable = worth_trading(cost, snapshot.market.volatility_day, policy.max_cost_share)
+    return _Ratio(sizing, annual, tilted, wanted, held, cost, affordable, stepped if affordable else held)
+
+
+def hedge_target(policy: TargetPolicy, snapshot: Snapshot, floors: Floors, floor_held: float, latches: tuple[str, ...]) -> HedgeTarget:
+    """Ratio and floor for this snapshot. The previous target object returns while neither moved.
+
+    Args:
+        policy: the numbers of the pipeline.
+        snapshot: what is seen.
+        floors: what each floor asks for now.
+        floor_held: the floor after its slow fall.
+        latches: names of the latches that are on.
+    """
     previous = snapshot.state.target
-    sized, why = policy.sizer.size(snapshot)
-    tilted = sized + (funding_tilt(policy, snapshot) if policy.funding_tilt else 0.0)
-    lower = policy.min_ratio if policy.min_ratio is not None else 0.0
-    wanted = max(lower, min(policy.max_ratio, tilted))
-    held = max(lower, min(policy.max_ratio, sized)) if previous is None else previous.ratio
-    ratio = max(lower, min(policy.max_ratio, step_ratio(wanted, held, policy.unit)))
+    steps = _ratio(policy, snapshot)
     floor = 1.0 if latches else floor_held
-    if previous is not None and previous.ratio == ratio and previous.floor == floor:
+    if previous is not None and previous.ratio == steps.ratio and previous.floor == floor:
         return previous
-    raw = snapshot.market.raw
     contributions = (
-        Contribution("sizer", 0.0, sized, why),
-        Contribution(
-            "funding tilt",
-            sized,
-            tilted,
-            f"funding of {annual_funding(raw.funding_rate, raw.funding_interval_h):+.2%} a year",
-            {"rate": raw.funding_rate, "interval_h": raw.funding_interval_h},
-        ),
-        Contribution("bounds", tilted, wanted, f"kept within {lower:.2f} … {policy.max_ratio:.2f}"),
-        Contribution("hysteresis", wanted, ratio, f"moves in units of {policy.unit:.3f}", {"held": held}),
-        Contribution(
-            "VaR floor",
-            0.0,
-            floor_held,
-            "value at risk within its limit" if raw_floor == 0.0 else f"value at risk wants at least {raw_floor:.4f}; falls slowly",
-            {"raw": raw_floor, "volatility_day": snapshot.market.volatility_day},
-        ),
-        Contribution("latches", floor_held, floor, "none" if not latches else " and ".join(latches)),
+        *_ratio_contributions(policy, snapshot, steps),
+        *floor_contributions(floors, snapshot, floor_held, policy.unit, latches),
     )
-    return HedgeTarget(ratio, floor, ratio if policy.min_ratio is None else policy.min_ratio, policy.max_ratio, contributions)
+    raised_ms = 0 if previous is None else previous.raised_ms
+    return HedgeTarget(
+        ratio=steps.ratio,
+        floor=floor,
+        min_ratio=steps.ratio if policy.min_ratio is None else policy.min_ratio,
+        max_ratio=policy.max_ratio,
+        contributions=contributions,
+        raised_ms=snapshot.market.now_ms if previous is not None and steps.ratio > previous.ratio else raised_ms,
+    )
+
+
+def _ratio_contributions(policy: TargetPolicy, snapshot: Snapshot, steps: _Ratio) -> tuple[Contribution, ...]:
+    raw, sigma = snapshot.market.raw, snapshot.market.volatility_day
+    sized, tested = steps.sizing.ratio, steps.wanted if steps.affordable else steps.held
+    income = -float(snapshot.account.position.quantity) * raw.mark.close * steps.annual / _DAYS_PER_YEAR
+    funding = f"funding of {steps.annual:+.2%} a year: {income:+,.2f} {snapshot.instrument.quote} a day on what is held"
+    test, inputs = "nothing to trade for", {}
+    if steps.cost is not None:
+        worth = protection(sigma)
+        test = f"costs {steps.cost.total:.3%}, removes a shortfall of {worth:.2%} a day: {'go' if steps.affordable else 'not worth it'}"
+        inputs = {"fee": steps.cost.fee, "spread": steps.cost.spread, "impact": steps.cost.impact, "protection": worth}
+    return (
+        Contribution("sizer", 0.0, sized, steps.sizing.reason, _plain(steps.sizing.inputs)),
+        Contribution("funding tilt", sized, steps.tilted, funding, {"rate": raw.funding_rate, "interval_h": raw.funding_interval_h}),
+        Contribution("bounds", steps.tilted, steps.wanted, f"kept within {policy.lowest:.0%} … {policy.max_ratio:.0%}"),
+        Contribution("cost test", steps.wanted, tested, test, inputs),
+        Contribution(
+            "hysteresis", tested, steps.ratio, f"held at {steps.held:.1%}; moves in units of {policy.unit:.1%}", {"held": steps.held}
+        ),
+    )
+
+
+def _plain(inputs: Any) -> Any:
+    """Mappings as plain dictionaries, so that what was stored equals what was decided."""
+    return {key: _plain(value) for key, value in inputs.items()} if hasattr(inputs, "items") else inputs

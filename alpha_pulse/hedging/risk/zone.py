@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 
 from alpha_pulse.hedging.common.types import Assessment, HedgeTarget, MarketState, RiskState, Snapshot
 from alpha_pulse.hedging.risk.margin import ALERT_SIGMAS, CAP_STEP, WIDEST, liquidation_price, margin_distance
+from alpha_pulse.hedging.risk.normalizers import HOURS_PER_YEAR
+from alpha_pulse.hedging.risk.sizing import ConstantSizer
 from alpha_pulse.hedging.risk.stop import stop_trigger
-from alpha_pulse.hedging.risk.target import HOURS_PER_YEAR, ConstantSizer, TargetPolicy
+from alpha_pulse.hedging.risk.tail import VarMethod
+from alpha_pulse.hedging.risk.target import TargetPolicy
 from alpha_pulse.hedging.risk.var import VAR_ALERT, VAR_CLEARED
+from alpha_pulse.hedging.risk.zone_parts import FloorZone, RatioZone, floor_zone
 
 if TYPE_CHECKING:
     from alpha_pulse.hedging.risk.manager import HedgeRiskManager
@@ -46,11 +50,14 @@ class RiskZone:
     var_absolute: bool
     alert_low: float  # of VaR over its limit: between these its alert neither comes nor goes
     alert_high: float
-    var_low: float  # of VaR over its limit; matters from ``decay_ms`` on
+    var_low: float  # of VaR over its limit: between these the floor is asked for, or is not, as before
     var_high: float
-    decay_ms: int
+    decay_ms: float  # when a floor that nobody asks for falls
     funding_low: float  # annual funding as the inventory feels it, between which the ratio stays
     funding_high: float
+    residuals: tuple[float, ...] | None  # what the quantile of the VaR was read from; None = from none
+    ratio: RatioZone | None  # None: the sizer says the same on every market
+    floor: FloorZone | None
 
     def holds(self, market: MarketState) -> bool:
         """Whether this market is inside."""
@@ -66,10 +73,12 @@ class RiskZone:
         ):
             return False
         strain = self.var_per_sigma * sigma * (reference if self.var_absolute else 1.0)
+        if not self.alert_low < strain < self.alert_high or not self.var_low < strain < self.var_high or raw.close_ms >= self.decay_ms:
+            return False
         if (
-            not self.alert_low < strain < self.alert_high
-            or strain >= self.var_high
-            or (strain <= self.var_low and raw.close_ms >= self.decay_ms)
+            (self.residuals is not None and self.residuals is not market.indicators.residuals)
+            or (self.floor is not None and not self.floor.holds(market, reference, sigma))
+            or (self.ratio is not None and not self.ratio.holds(market))
         ):
             return False
         if self.clear_low < mark < self.clear_high:
@@ -80,7 +89,10 @@ class RiskZone:
 def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment) -> RiskZone | None:
     """The zone around a snapshot whose assessment changed nothing, or None where something is close to changing."""
     memory, account, inventory = assessment.memory, snapshot.account, float(snapshot.inventory)
-    if not isinstance(manager.policy.sizer, ConstantSizer):
+    sizer, rules = manager.policy.sizer, manager.rules
+    if snapshot.portfolio is not None or snapshot.advice is not None or not hasattr(sizer, "ratio_on"):
+        return None
+    if rules.assessor is not None and rules.assessor.allow_spot_sell:
         return None
     if inventory == 0.0 or memory.state not in {RiskState.NORMAL, RiskState.DELTA_REDUCE} or not math.isinf(assessment.reduce_to):
         return None
@@ -94,9 +106,16 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
     if room is None:
         return None
     low, high = _mark_bounds(assessment, inventory)
-    var_per_sigma, absolute = manager.var_strain(inventory)
-    funding_low, funding_high = _funding_bounds(manager.policy, assessment.target, manager.policy.sizer.ratio, inventory)
-    var_low, var_high, decay_ms = _floor_bounds(manager, assessment)
+    var_per_sigma, absolute = manager.var_strain(inventory, manager.quantile(snapshot))
+    ratio, funding_low, funding_high = None, -math.inf, math.inf
+    if isinstance(sizer, ConstantSizer):
+        funding_low, funding_high = _funding_bounds(manager.policy, assessment.target, sizer.ratio, inventory)
+    else:
+        ratio = RatioZone(manager.policy, sizer, inventory, assessment.target.ratio, assessment.target.raised_ms)  # type: ignore[arg-type]  # it has ratio_on
+    floor = None
+    if rules.assessor is not None:
+        floor = floor_zone(rules.assessor, snapshot.market, inventory, float(snapshot.state.inventory_entry_price))
+    var_low, var_high, decay_ms = _floor_bounds(manager, assessment, floor.demand.floor if floor is not None else 0.0)
     alert_low, alert_high = _alert_bounds(manager, snapshot, inventory, position)
     rough = mark * (1.5 if position < 0.0 else 0.5)  # the tier of a position far out is the strictest on the way
     liquidation = liquidation_price(wallet, position, entry, snapshot.instrument, rough) if position else 0.0
@@ -129,6 +148,9 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
         decay_ms=decay_ms,
         funding_low=funding_low,
         funding_high=funding_high,
+        residuals=None if manager.settings.var_method is VarMethod.PARAMETRIC else snapshot.market.indicators.residuals,
+        ratio=ratio,
+        floor=floor,
     )
 
 
@@ -196,17 +218,21 @@ def _mark_bounds(assessment: Assessment, inventory: float) -> tuple[float, float
     return (edge * (1.0 + _HAIR), math.inf) if long else (0.0, edge * (1.0 - _HAIR))
 
 
-def _floor_bounds(manager: HedgeRiskManager, assessment: Assessment) -> tuple[float, float, int]:
-    """(low, high, when) for VaR over its limit: above high the floor rises; at or below low it falls from ``when`` on.
+def _floor_bounds(manager: HedgeRiskManager, assessment: Assessment, asked: float) -> tuple[float, float, float]:
+    """(low, high, when): VaR over its limit may move between low and high, and nothing happens before ``when``.
 
-    The floor f is held while 1 − 1/strain lies within one unit under f.
+    The floor f is asked for while 1 − 1/strain lies within one unit under f, or while the assessor asks for more than the next unit down.
+    A floor that falls does so while neither is the case.
     """
     memory, unit = assessment.memory, manager.policy.unit
-    held = memory.soft_floor
+    held, since = memory.soft_floor, memory.floor_since_ms
     high = (1.0 / (1.0 - held) if held < 1.0 else math.inf) * (1.0 - _HAIR)
-    if held == 0.0:
-        return 0.0, high, 0
     lower = (math.ceil(held / unit - 1e-9) - 1) * unit
+    if held == 0.0 or asked > lower * (1.0 + _HAIR):
+        return -math.inf, high, math.inf
+    edge = 1.0 / (1.0 - lower)
+    if since == 0:
+        return edge * (1.0 + _HAIR), high, math.inf
     half_life = manager.policy.floor_half_life_ms
     wait = half_life * math.log2(held / lower) if lower > 0.0 else half_life
-    return 1.0 / (1.0 - lower) * (1.0 + _HAIR), high, memory.floor_since_ms + math.floor(wait)
+    return -math.inf, edge * (1.0 - _HAIR), since + math.floor(wait)

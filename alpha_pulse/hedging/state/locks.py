@@ -62,16 +62,26 @@ class LockHolder:
         return host.now_ms() - self.heartbeat_ms <= STALE_MS if running is None else running
 
 
+async def refuse_live(connection: AsyncConnection, host: Host, *, account: str, symbol: str) -> LockHolder | None:
+    """Who held the pair and is dead now; None when nobody holds it.
+
+    Raises:
+        ConfigError: a live bot holds it.
+    """
+    holder = await holder_of(connection, account, symbol)
+    if holder is not None and holder.is_live(host):
+        raise _refusal(holder, host)
+    return holder
+
+
 async def acquire(connection: AsyncConnection, host: Host, *, account: str, symbol: str, run_id: str) -> None:
     """Take the lock inside the caller's write transaction; a dead holder's lock is taken over at once.
 
     Raises:
         ConfigError: a live bot holds it.
     """
-    holder = await holder_of(connection, account, symbol)
+    holder = await refuse_live(connection, host, account=account, symbol=symbol)
     if holder is not None:
-        if holder.is_live(host):
-            raise _refusal(holder, host)
         await connection.execute(delete(locks).where(*_is(account, symbol), locks.c.run_id == holder.run_id))
     me, now = host.identity(), host.now_ms()
     row = {"pid": me.pid, "host": me.host, "started": me.started, "since_ms": now, "heartbeat_ms": now}

@@ -5,12 +5,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from alpha_pulse.domain.events import Event, StoredEvent
+from alpha_pulse.domain.events import Event, EventKind, StoredEvent
+from alpha_pulse.domain.orders import OrderRequest
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.common.interfaces import Command
 from alpha_pulse.hedging.common.types import BotState
+from alpha_pulse.hedging.state.codec import decode
 from alpha_pulse.hedging.state.ledger import Head, chain
+
+_OUTCOMES: Final = frozenset(
+    {EventKind.ORDER_ACCEPTED, EventKind.ORDER_REJECTED, EventKind.ORDER_UNKNOWN, EventKind.ORDER_ADOPTED, EventKind.ORDER_CLOSED}
+)
 
 
 @dataclass(slots=True)
@@ -47,6 +54,17 @@ class MemoryStore:
         bot.holder = run_id
         self._bot = bot
         return bot.state
+
+    async def unsettled(self) -> Sequence[OrderRequest]:
+        """Orders that were intended and of which no outcome is recorded, oldest first."""
+        waiting: dict[str, OrderRequest] = {}
+        for event in self._opened().events:
+            if event.kind is EventKind.ORDER_INTENDED:
+                request = decode(OrderRequest, event.payload["order"])
+                waiting[request.client_order_id] = request
+            elif event.kind in _OUTCOMES:
+                waiting.pop(str(event.payload["order"]["client_order_id"]), None)
+        return list(waiting.values())
 
     async def save(self, events: Sequence[Event], state: BotState | None = None) -> None:
         """Append events, in order, and replace the memory if it is given."""

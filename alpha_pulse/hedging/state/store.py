@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from alpha_pulse.domain.events import Event, StoredEvent, canonical_json
+from alpha_pulse.domain.events import Event, EventKind, StoredEvent, canonical_json
+from alpha_pulse.domain.orders import OrderRequest
 from alpha_pulse.hedging.common.interfaces import Command
 from alpha_pulse.hedging.common.types import BotState
 from alpha_pulse.hedging.state import locks, models
@@ -52,12 +53,25 @@ class SqlStore:
         if self._ledger is not None:
             msg = "this store is open already: each bot needs its own"
             raise RuntimeError(msg)
-        async with writing(self._engine, f"opening {symbol}") as connection:
+        opening = f"opening {symbol}"
+        async with reading(self._engine, opening) as connection:  # a bot that writes without pause must not keep us from being refused
+            await locks.refuse_live(connection, self._host, account=account, symbol=symbol)
+        async with writing(self._engine, opening) as connection:
             await locks.acquire(connection, self._host, account=account, symbol=symbol, run_id=run_id)
             ledger, memory = await Ledger.open(connection, Pair(account, symbol), run_id)
             state = None if memory is None else decode(BotState, json.loads(memory))
         self._ledger, self._beat_ms = ledger, self._host.now_ms()
         return state
+
+    async def unsettled(self) -> Sequence[OrderRequest]:
+        """Orders that were intended and of which no outcome is recorded, oldest first. Raises ``Transient``."""
+        pair = self._opened().pair
+        orders, events = models.orders, models.events
+        last = select(orders.c.sequence).where(pair.of(orders), orders.c.status == "intended")
+        statement = select(events).where(pair.of(events), events.c.sequence.in_(last)).order_by(events.c.sequence)
+        async with reading(self._engine, "reading unsettled orders") as connection:
+            found = [event_from(row).event for row in (await connection.execute(statement)).mappings()]
+        return [decode(OrderRequest, event.payload["order"]) for event in found if event.kind is EventKind.ORDER_INTENDED]
 
     async def save(self, events: Sequence[Event], state: BotState | None = None) -> None:
         """Append events (and the memory, if given) in one transaction, durably, in order, each once.

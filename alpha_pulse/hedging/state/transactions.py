@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from functools import cache
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Table
+from sqlalchemy import Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -34,10 +36,20 @@ async def reading(engine: AsyncEngine, doing: str) -> AsyncIterator[AsyncConnect
 async def writing(engine: AsyncEngine, doing: str) -> AsyncIterator[AsyncConnection]:
     """One transaction: everything inside is written, durably, or nothing is. Raises what ``named_failures`` raises."""
     with named_failures(doing):
-        async with engine.connect() as connection:
+        async with _turn(engine), engine.connect() as connection:
             await connection.execution_options(**WRITES)
             async with connection.begin():
                 yield connection
+
+
+_TURNS: Final[WeakKeyDictionary[Engine, asyncio.Lock]] = WeakKeyDictionary()
+
+
+def _turn(engine: AsyncEngine) -> AbstractAsyncContextManager[Any]:
+    """SQLite lets one write at a time, and whoever waits inside it is served at random: the writers of one process queue up here."""
+    if engine.dialect.name != "sqlite":
+        return nullcontext()
+    return _TURNS.setdefault(engine.sync_engine, asyncio.Lock())
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Where a hedge ratio comes from."""
