@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.execution.config import ExchangeSettings, PaperSettings, TicketSettings
@@ -15,13 +15,15 @@ from alpha_pulse.execution.paper_broker import PaperBroker
 from alpha_pulse.execution.recommendation_broker import RecommendationBroker
 from alpha_pulse.hedging.common.interfaces import Broker, Clock, IdSource, MarketFeed
 from alpha_pulse.market.config import FeedSettings
+from alpha_pulse.market.guard import RequestGuard
 from alpha_pulse.runtime.clock import SimulatedClock, SystemClock
 from alpha_pulse.runtime.ids import SeededIds, SystemIds
 
+if TYPE_CHECKING:
+    from alpha_pulse.execution.live.account import LiveAccount
+
 MODES: Final = ("paper", "recommendation", "real")
 MODE_VARIABLE: Final = "TRADING_MODE"
-KEY_VARIABLES: Final = ("ALPHA_PULSE_API_KEY", "ALPHA_PULSE_API_SECRET")
-PASSWORD_VARIABLE: Final = "ALPHA_PULSE_API_PASSWORD"  # noqa: S105 - the name of a variable, not what is in it
 WITH_PASSWORD: Final = frozenset({"okx", "kucoin", "kucoinfutures", "bitget", "blofin", "coinbaseinternational"})
 """Venues (ccxt ids) whose keys come with a passphrase."""
 
@@ -69,25 +71,27 @@ def create_broker(
     ids: IdSource | None = None,
     journal: PaperJournal | None = None,
     environ: Mapping[str, str] | None = None,
+    live: LiveAccount | None = None,
 ) -> Broker:
     """A broker for a trading mode, case-insensitive: the argument, else TRADING_MODE, else the settings, else paper.
 
     Without a clock, made-up and recorded markets get a simulated one and live markets the system's; a feed handed in without a clock
-    counts as made up. ``journal`` lets the venue survive its process.
+    counts as made up. ``journal`` lets the venue, and in real mode the record of what was traded there, survive the process. ``live`` is
+    the account that several pairs share in real mode.
 
     Raises:
-        ConfigError: an unknown mode; real mode without keys; real mode at all, which this version does not have.
+        ConfigError: an unknown mode; real mode without keys, or on a market that is not live.
     """
     environ = os.environ if environ is None else environ
     settings = settings if settings is not None else DefaultBrokerSettings()
     mode = choose_mode(trading_mode, environ, settings.mode)
     if mode == "real":
-        raise _no_real_mode(settings.exchange, environ)
-    live = feed is None and settings.feed.source == "ccxt"
+        return _real(settings, environ, feed=feed, clock=clock, ids=ids, journal=journal, live=live)
+    is_live = feed is None and settings.feed.source == "ccxt"
     if clock is None:
-        clock = SystemClock() if live else SimulatedClock()
+        clock = SystemClock() if is_live else SimulatedClock()
     if ids is None:
-        ids = SystemIds() if live else SeededIds(settings.feed.seed)
+        ids = SystemIds() if is_live else SeededIds(settings.feed.seed)
     if feed is None:
         feed = create_feed(settings.feed, settings.exchange, clock)
     if mode == "recommendation":
@@ -112,19 +116,48 @@ def choose_mode(argument: str | None, environ: Mapping[str, str], configured: st
     return mode
 
 
-def _no_real_mode(exchange: ExchangeSettings, environ: Mapping[str, str]) -> ConfigError:
-    wanted = (*KEY_VARIABLES, PASSWORD_VARIABLE) if exchange.id in WITH_PASSWORD else KEY_VARIABLES
-    missing = [name for name in wanted if not environ.get(name)]
-    if missing:
-        return ConfigError(
-            f"real mode needs the keys of {exchange.id}, and these environment variables are not set: {', '.join(missing)}",
-            field="mode",
-            value="real",
-            fix=f"set {', '.join(missing)}; or use paper or recommendation",
-        )
-    return ConfigError(
-        "real mode is not built in this version: no order can reach an exchange",
-        field="mode",
-        value="real",
-        fix="use paper (simulated fills) or recommendation (you place the orders)",
+def live_account(
+    exchange: ExchangeSettings, environ: Mapping[str, str] | None = None, *, guard: RequestGuard | None = None, pairs: int = 1
+) -> LiveAccount:
+    """The account that the settings name, not connected yet. ``pairs``: how many of one quote currency share its wallet.
+
+    Raises:
+        ConfigError: a key is missing; the message names every variable that is not set.
+    """
+    from alpha_pulse.execution.live.account import LiveAccount  # noqa: PLC0415 - real mode alone needs it
+    from alpha_pulse.runtime.secrets import read_keys  # noqa: PLC0415 - as above
+
+    keys = read_keys(
+        exchange.api_key_env,
+        exchange.api_secret_env,
+        exchange.api_password_env,
+        exchange.id in WITH_PASSWORD,
+        os.environ if environ is None else environ,
     )
+    return LiveAccount(exchange, keys, guard=guard, pairs=pairs)
+
+
+def _real(
+    settings: BrokerSettings,
+    environ: Mapping[str, str],
+    *,
+    feed: MarketFeed | None,
+    clock: Clock | None,
+    ids: IdSource | None,
+    journal: PaperJournal | None,
+    live: LiveAccount | None,
+) -> Broker:
+    """Orders reach an exchange from here on."""
+    from alpha_pulse.execution.ccxt_broker import CcxtBroker  # noqa: PLC0415 - real mode alone needs it
+
+    live = live or live_account(settings.exchange, environ)
+    if feed is None and settings.feed.source != "ccxt":
+        raise ConfigError(
+            "real orders on a market that is not real would be gambling.",
+            field="feed.source",
+            value=settings.feed.source,
+            fix="set feed.source to ccxt, or mode to paper",
+        )
+    clock = clock or SystemClock()
+    feed = feed or create_feed(settings.feed, settings.exchange, clock, live.guard)
+    return CcxtBroker(live, feed, clock, ids or SystemIds(), journal=journal)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.execution.config import ExchangeSettings
 from alpha_pulse.hedging.common.interfaces import Clock, MarketFeed
 from alpha_pulse.market.config import FeedSettings
+from alpha_pulse.market.guard import RequestGuard
+
+if TYPE_CHECKING:
+    from alpha_pulse.market.ccxt_feed import CcxtFeed
 
 
-def create_feed(settings: FeedSettings, exchange: ExchangeSettings, clock: Clock | None = None) -> MarketFeed:
-    """The feed that the settings name. Only the live one (ccxt) needs a ``clock``.
+def create_feed(
+    settings: FeedSettings, exchange: ExchangeSettings, clock: Clock | None = None, guard: RequestGuard | None = None
+) -> MarketFeed:
+    """The feed that the settings name. Only the live one (ccxt) needs a ``clock``, and the ``guard`` of the account it shares.
 
     Raises:
         ConfigError: a recorded feed without files, or what the feed itself refuses.
@@ -25,10 +32,25 @@ def create_feed(settings: FeedSettings, exchange: ExchangeSettings, clock: Clock
 
         spot, perp = _required("feed.spot", settings.spot), _required("feed.perp", settings.perp)
         return RecordedFeed(spot, perp, funding=settings.funding, mark=settings.mark, days=settings.days)
-    from alpha_pulse.market.ccxt_feed import CcxtFeed  # noqa: PLC0415 - live markets alone need it
+    return live_feed(settings, exchange, clock, guard)
+
+
+def live_feed(
+    settings: FeedSettings, exchange: ExchangeSettings, clock: Clock | None = None, guard: RequestGuard | None = None
+) -> CcxtFeed:
+    """The exchange's own market; it can serve several pairs. Raises ``ConfigError`` for an exchange that ccxt does not know."""
+    from alpha_pulse.market.ccxt_feed import CcxtFeed, Pace  # noqa: PLC0415 - live markets alone need it
     from alpha_pulse.runtime.clock import SystemClock  # noqa: PLC0415 - as above
 
-    return CcxtFeed(exchange.id, spot_id=exchange.spot_id, rest_url=exchange.rest_url, ws_url=exchange.ws_url, clock=clock or SystemClock())
+    return CcxtFeed(
+        exchange.id,
+        spot_id=exchange.spot_id,
+        rest_url=exchange.rest_url,
+        ws_url=exchange.ws_url,
+        clock=clock or SystemClock(),
+        pace=Pace(update=settings.update_interval_s),
+        guard=guard,
+    )
 
 
 def _required(name: str, path: Path | None) -> Path:

@@ -16,13 +16,18 @@ from alpha_pulse.hedging.state.transactions import reading, upsert, writing
 
 
 class SqlJournal:
-    """A ``PaperJournal`` on a SQLAlchemy engine whose schema is up to date. It does not dispose of the engine."""
+    """A ``PaperJournal`` on a SQLAlchemy engine whose schema is up to date. It does not dispose of the engine.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    ``scope`` keeps what different processes or pairs book on an account of the same name apart: each writes books of its own.
+    """
+
+    def __init__(self, engine: AsyncEngine, scope: str = "") -> None:
         self._engine = engine
+        self._suffix = f"/{scope}" if scope else ""
 
     async def load(self, account: str) -> JournalRecord | None:
         """The books of ``account``, or None if it was never saved. Raises ``Transient`` when the database is busy or away."""
+        account += self._suffix
         async with reading(self._engine, "reading the paper account") as connection:
             state = (
                 await connection.execute(select(paper_accounts.c.state).where(paper_accounts.c.account == account))
@@ -45,6 +50,7 @@ class SqlJournal:
             Transient: the database is busy; nothing was written.
             Fatal: the disk is full or the file is damaged.
         """
+        account += self._suffix
         async with writing(self._engine, "saving the paper account") as connection:
             await connection.execute(upsert(paper_accounts, connection.dialect.name), {"account": account, "state": canonical_json(state)})
             await _append(connection, paper_fills, account, new_fills)

@@ -1,0 +1,1 @@
+"""Real mode, in parts: connection, order life cycle, books, streams and reconciliation."""

@@ -1,0 +1,117 @@
+"""Binance USD-M futures (ccxt: binanceusdm).
+
+Stops live in the algo service, with calls and ids of their own; neither cancel-all nor the countdown of the ordinary orders
+reaches them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from alpha_pulse.domain.instrument import ZERO
+from alpha_pulse.domain.orders import OrderRequest
+from alpha_pulse.execution.venues import account, readings
+from alpha_pulse.execution.venues.dead_man import DeadMan
+from alpha_pulse.execution.venues.dialect import Dialect
+from alpha_pulse.execution.venues.numbers import number, rows, text
+from alpha_pulse.execution.venues.structures import AccountSetup, Bankruptcy, KeyRights, Reading
+
+
+async def _countdown(exchange: Any, symbol: str, timeout_ms: int) -> Any:
+    request = {"symbol": exchange.market(symbol)["id"], "countdownTime": timeout_ms}
+    return await exchange.fapiPrivatePostCountdownCancelAll(request)
+
+
+class BinanceFutures(Dialect):
+    """Binance USD-M."""
+
+    reading: ClassVar[Reading] = Reading(
+        client_id_keys=("clientOrderId", "clientAlgoId", "c", "caid"),
+        triggered_id_keys=("actualOrderId", "ai"),
+        statuses={"new_adl": "open", "new_insurance": "open"},
+    )
+    trades_from_id: ClassVar[str] = "fromId"
+    # The countdown "cancels all open orders of the symbol" on the order service; conditional orders rest in the algo service.
+    dead_man: ClassVar[DeadMan | None] = DeadMan(_countdown, spares_stops=True, account_wide=False)
+
+    create_batch: ClassVar[int] = 5  # POST and DELETE /fapi/v1/batchOrders
+    cancel_batch: ClassVar[int] = 10
+
+    def _stop(self, request: OrderRequest, trigger: str) -> dict[str, Any]:  # noqa: ARG002 - the side is enough for Binance
+        return {"triggerPrice": trigger, "workingType": "MARK_PRICE", "priceProtect": "FALSE"}
+
+    def is_stop(self, order: Mapping[str, Any]) -> bool:
+        """Whether it rests in the algo service. What a fired stop became is an ordinary order, though it remembers its trigger."""
+        info = readings.info_of(order)
+        return bool({"algoId", "aid"} & info.keys()) if info else super().is_stop(order)
+
+    def wallet_of(self, balance: Mapping[str, Any], quote: str) -> Decimal:
+        """``walletBalance`` of the quote asset in ``info.assets``. An asset that was never held is not listed: zero, provided
+        that the reply has the account's total.
+        """
+        info = readings.info_of(balance)
+        number(info.get("totalWalletBalance"), "totalWalletBalance")
+        for asset in rows(info.get("assets"), "assets"):
+            if text(asset.get("asset"), "asset's name") == quote:
+                return number(asset.get("walletBalance"), f"walletBalance of {quote}")
+        return ZERO
+
+    def news_of(self, message: Mapping[str, Any]) -> str:
+        """By the event's name; an ACCOUNT_UPDATE for the reason ORDER comes with its trade."""
+        name = message.get("e")
+        if name == "ACCOUNT_UPDATE":
+            changed = message.get("a")
+            return "" if isinstance(changed, Mapping) and changed.get("m") == "ORDER" else "account"
+        return {"listenKeyExpired": "expired", "ACCOUNT_CONFIG_UPDATE": "settings", "MARGIN_CALL": "margin"}.get(str(name), "")
+
+    def reason_of_trade(self, found: Mapping[str, Any] | str) -> Bankruptcy:
+        """By the client order id that Binance gives its own orders: ``autoclose-…`` liquidates, ``adl_autoclose`` deleverages."""
+        theirs = found if isinstance(found, str) else readings.client_id(found, self.reading)
+        if theirs.startswith("autoclose-"):
+            return "liquidation"
+        return "adl" if theirs.startswith("adl_autoclose") else ""
+
+    async def find(self, exchange: Any, symbol: str, client_order_id: str, *, stop: bool) -> Mapping[str, Any] | None:
+        """The algo service has its own name for the id."""
+        if not stop:
+            return await super().find(exchange, symbol, client_order_id, stop=False)
+        params = {**self.stop_params, "clientAlgoId": self.to_venue_id(client_order_id)}
+        return await account.found_or_none(exchange.fetch_order("", symbol, params))
+
+    async def fetch_positions(self, exchange: Any, symbol: str) -> list[Mapping[str, Any]]:
+        """The rows of v3/positionRisk, which lists a symbol only when there is a position or an order; checked as a list first.
+
+        Raises:
+            ValueError: the answer is no list, or a row is none of positions.
+        """
+        market = exchange.market(symbol)
+        raw = await exchange.fapiPrivateV3GetPositionRisk({"symbol": market["id"]})
+        return [_position(exchange, market, row) for row in rows(raw, "list of positions")]
+
+    async def read_setup(self, exchange: Any, symbol: str) -> AccountSetup:
+        """From v1/positionSide/dual and v1/symbolConfig."""
+        dual = await exchange.fetch_position_mode(symbol)
+        found = await exchange.fetch_margin_mode(symbol)
+        leverage = (found.get("info") or {}).get("leverage")
+        return AccountSetup(
+            leverage=None if leverage is None else int(number(leverage, "leverage")),
+            margin_mode=account.margin_name(found.get("marginMode")),
+            hedge_mode=account.flag(dual.get("hedged")),
+        )
+
+    async def key_rights(self, exchange: Any) -> KeyRights:
+        """From sapi/v1/account/apiRestrictions, which lives on the spot host; unknown where that host cannot be reached."""
+        return await account.rights(exchange.sapiGetAccountApiRestrictions, _rights)
+
+
+def _position(exchange: Any, market: Any, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Ccxt takes the side from the notional; the signed amount says it even where the notional is missing."""
+    amount = number(row.get("positionAmt"), "positionAmt")
+    parsed: dict[str, Any] = exchange.parse_position_risk(row, market)
+    return parsed | {"contracts": abs(amount), "side": "long" if amount > 0 else "short" if amount < 0 else None}
+
+
+def _rights(reply: Any) -> KeyRights:
+    return KeyRights(can_trade=account.flag(reply.get("enableFutures")), can_withdraw=account.flag(reply.get("enableWithdrawals")))
