@@ -63,6 +63,19 @@ def _latency(case: str, goal: float | None, what: str) -> tuple[Figure, Figure]:
     )
 
 
+_WIRE: Final = (
+    "from the moment the fake exchange, a process of its own on this machine, hands the frame of a fill to the socket until the create of"
+    " the counter-order reaches it: both sockets, ccxt, booking, decision, record, risk check, signing; 200 fills"
+)
+
+
+def _wire(case: str, what: str, goals: tuple[float | None, float | None] = (None, None)) -> tuple[Figure, Figure]:
+    return (
+        Figure(f"wire latency: {case}, median", "ms", f"{what}; {_WIRE}", goals[0]),
+        Figure(f"wire latency: {case}, p99", "ms", f"{what}; {_WIRE}", goals[1]),
+    )
+
+
 REPLAY_MEMORY: Final = _speed("replay, MemoryStore", "4 × 30 days of simulated markets")
 REPLAY_SQLITE: Final = _speed(
     "replay, SqlStore (SQLite, buffered)", "4 × 30 days of simulated markets, events kept as by `alpha-pulse demo`"
@@ -75,6 +88,27 @@ CROSSING: Final = _latency(
 )
 AFTER_FILL: Final = _latency(
     "update with a fill", 50.0, "an order filled on this bar: it is booked, and the ladder and the stop are laid anew"
+)
+WIRE: Final = (
+    _wire("bot", "default settings without the stop, feed.update_interval_s 0, every commit to SQLite synced to the disk", (2.0, 10.0)),
+    _wire("bot without a database", "as before, and the record in memory: what the bot and ccxt take without the disk"),
+    _wire("bot that moves its stop first", "default settings: the create waits until the stop covers the new position"),
+    _wire("bare ccxt", "watch_orders and create_order in a loop, without a bot: ccxt's own share"),
+)
+HEDGE_SCALAR: Final = Figure(
+    "spline sizer: compute_hedge, median",
+    "µs",
+    "one score and one depth in plain Python, default curve, random scores and depths, checks and the loop around the call included;"
+    " median of 500 batches of 1,000 calls",
+    0.5,
+    beside="scipy's evaluator alone 3",
+)
+SPLINE_ARRAY: Final = Figure(
+    "spline sizer: curve over an array",
+    "million/s",
+    "the curve alone over 1,000,000 random scores on one core, checks and making the result included; median of 50 calls",
+    70.0,
+    "more",
 )
 YEAR_MEMORY: Final = Figure("memory for a year, MemoryStore", "MB", _MEMORY, 300, beside="nautilus_trader 610")
 YEAR_SQLITE: Final = Figure("memory for a year, SqlStore (SQLite, buffered)", "MB", _MEMORY, 300, beside="nautilus_trader 610")
@@ -96,6 +130,9 @@ FIGURES: Final = (
     *QUIET,
     *CROSSING,
     *AFTER_FILL,
+    *(figure for pair in WIRE for figure in pair),
+    HEDGE_SCALAR,
+    SPLINE_ARRAY,
     YEAR_MEMORY,
     YEAR_SQLITE,
     HELP,

@@ -31,10 +31,13 @@ class Scale:
     year: float  # days of the "year" whose memory is measured
     demo: float  # days of the demo
     repeats: int
+    fills: int  # that are answered on the wire
 
 
-FULL: Final = Scale(days=30, seeds=(7, 1, 2, 3), year=365, demo=30, repeats=3)  # months, for a stop that fired lets a bot idle for weeks
-QUICK: Final = Scale(days=2, seeds=(7,), year=1, demo=1, repeats=1)
+FULL: Final = Scale(
+    days=30, seeds=(7, 1, 2, 3), year=365, demo=30, repeats=3, fills=300
+)  # months, for a stop that fired lets a bot idle for weeks
+QUICK: Final = Scale(days=2, seeds=(7,), year=1, demo=1, repeats=1, fills=20)
 
 Measured = dict[Figure, tuple[float, ...]]
 
@@ -61,6 +64,8 @@ def measurements() -> Iterator[Measurement]:
     yield Measurement((figures.REPLAY_RECORDED,), lambda scale: _speed(figures.REPLAY_RECORDED, scale, "--data", str(DATA)), _no_data)
     latency = (figures.ALL_UPDATES, figures.QUIET, figures.CROSSING, figures.AFTER_FILL)
     yield Measurement(tuple(figure for pair in latency for figure in pair), _latencies)
+    yield Measurement(tuple(figure for pair in figures.WIRE for figure in pair), _wire)
+    yield Measurement((figures.HEDGE_SCALAR, figures.SPLINE_ARRAY), _sizers)
     yield Measurement((figures.YEAR_MEMORY,), lambda scale: _memory(figures.YEAR_MEMORY, scale, "memory"))
     yield Measurement((figures.YEAR_SQLITE,), lambda scale: _memory(figures.YEAR_SQLITE, scale, "sqlite"))
     yield Measurement((figures.HELP,), _help)
@@ -89,6 +94,22 @@ def _latencies(scale: Scale) -> Measured:
         for figure, statistic in zip(pair, ("median", "p99"), strict=True):
             measured[figure] = tuple(run[case][statistic] for run in runs if statistic in run[case])
     return measured
+
+
+def _wire(scale: Scale) -> Measured:
+    run = _worker("wire", "--fills", str(scale.fills))
+    measured: Measured = {}
+    for pair in figures.WIRE:
+        case = pair[0].name.removeprefix("wire latency: ").removesuffix(", median")
+        for figure, statistic in zip(pair, ("median", "p99"), strict=True):
+            measured[figure] = (run[case][statistic],) if run[case]["count"] else ()
+    return measured
+
+
+def _sizers(scale: Scale) -> Measured:
+    runs = [_worker("sizers") for _ in range(scale.repeats)]
+    names = {figures.HEDGE_SCALAR: "scalar_us", figures.SPLINE_ARRAY: "evaluations_per_us"}
+    return {figure: tuple(run[name] for run in runs) for figure, name in names.items()}
 
 
 def _memory(figure: Figure, scale: Scale, store: str) -> Measured:

@@ -10,6 +10,7 @@ from typing import Any
 
 from alpha_pulse.domain.instrument import HedgePair, Instrument
 from alpha_pulse.domain.orders import Fill, FundingPayment
+from alpha_pulse.hedging.common.types import BotState
 
 
 def _floats() -> array[float]:
@@ -44,4 +45,5 @@ class RunRecord:
     spacing: array[float] = field(default_factory=_floats)
     fills: list[Fill] = field(default_factory=list)
     funding: list[FundingPayment] = field(default_factory=list)
+    state: BotState | None = None  # what the bot remembered at the end
     notes: list[tuple[int, str]] = field(default_factory=list)  # (ts_ms, what happened): anchor moves, latches, alerts, gaps

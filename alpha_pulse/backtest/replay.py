@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from loguru import logger
+
 from alpha_pulse.backtest.record import RunRecord
 from alpha_pulse.bootstrap import build_bot
 from alpha_pulse.errors import ConfigError
@@ -110,6 +112,9 @@ async def replay(settings: Settings, *, store: StateStore | None = None, progres
     """
     if settings.feed.source == "ccxt" or (settings.feed.source == "simulated" and settings.feed.days is None):
         raise ConfigError("a live or endless market cannot be replayed.", field="feed", fix="give recorded files, or feed.days")
+    if settings.llm.enabled:  # a model's answer would make a replay that cannot be repeated
+        logger.warning("A replay asks no language model: its advice is left out")
+        settings = settings.model_copy(update={"llm": settings.llm.model_copy(update={"enabled": False})})
     bot = build_bot(settings, store=store)
     with _patient_collector(), market_time(bot.broker.clock.now_ms):
         recorder = await _run(bot, settings, progress)
@@ -175,4 +180,5 @@ async def _finish(bot: GridHedgeBot, record: RunRecord) -> None:
     last = record.ts_ms[-1]
     record.fills.extend(fill for fill in await bot.broker.fills(bot.symbol) if fill.ts_ms <= last)
     record.funding.extend(payment for payment in await bot.broker.funding(bot.symbol) if payment.ts_ms <= last)
+    record.state = bot.state
     await bot.stop(cancel=False)

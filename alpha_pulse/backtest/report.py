@@ -21,7 +21,11 @@ from alpha_pulse.backtest.charts import chart_data
 from alpha_pulse.backtest.metrics import Paths
 from alpha_pulse.backtest.record import RunRecord
 from alpha_pulse.backtest.report_html import cards_html, notes_html, pairs_html, tables_html
+from alpha_pulse.backtest.report_shocks import no_shocks_html, shocks_html
 from alpha_pulse.backtest.result import RunResult, iso_utc
+from alpha_pulse.backtest.shock_starts import start_of_record
+from alpha_pulse.backtest.shocks import shock_table
+from alpha_pulse.errors import ConfigError
 
 _TOKEN = re.compile(r"\{\{(\w+)\}\}")
 
@@ -43,6 +47,7 @@ def render_report(record: RunRecord, result: RunResult, bars: Bars, paths: Paths
         "verdict": escape(tables.verdict(result)),
         "cards": cards_html(result),
         "tables": tables_html(result),
+        "shocks": _shocks(record),
         "figures": _figures(result, data["panels"]),
         "assumptions": pairs_html(result.assumptions),
         "notes": notes_html(result),
@@ -52,6 +57,14 @@ def render_report(record: RunRecord, result: RunResult, bars: Bars, paths: Paths
         "report_js": report_js,
     }
     return _TOKEN.sub(lambda match: parts[match[1]], _asset("report.html"))
+
+
+def _shocks(record: RunRecord) -> str:
+    """What price shocks would do to what the run ended with."""
+    try:
+        return shocks_html(shock_table(start_of_record(record)))
+    except ConfigError as error:
+        return no_shocks_html(str(error))
 
 
 _CAPTIONS = {

@@ -9,23 +9,35 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from alpha_pulse.backtest.shock_starts import start_of_settings
+from alpha_pulse.backtest.shocks import shock_table
+from alpha_pulse.cli.examine_account import AccountFound, examine_account
 from alpha_pulse.cli.store import database_file
 from alpha_pulse.domain.catalog import builtin_instrument, builtin_start_price, hedge_pair
 from alpha_pulse.domain.instrument import Instrument
 from alpha_pulse.errors import AlphaPulseError, ConfigError
-from alpha_pulse.execution.broker_factory import KEY_VARIABLES, PASSWORD_VARIABLE, WITH_PASSWORD
+from alpha_pulse.execution.broker_factory import WITH_PASSWORD
 from alpha_pulse.execution.feed_factory import create_feed
 from alpha_pulse.hedging.common.interfaces import FeedProblem
 from alpha_pulse.hedging.common.problems import problems_of
 from alpha_pulse.hedging.grid.config import unwinding_nodes
 from alpha_pulse.hedging.risk.checkup import TYPICAL_VOLATILITY_DAY, Exposure, Finding, Severity, check_up
+from alpha_pulse.hedging.risk.shocks import ShockTable
 from alpha_pulse.runtime.clock import SystemClock
+from alpha_pulse.runtime.secrets import read_keys
 from alpha_pulse.settings import Settings, check_against_instrument
 
+_UNKNOWN_COINS: Final = Finding(
+    Severity.WARNING,
+    "inventory",
+    "the coins are read from an exchange when the bot starts, so the risk of the plan is not examined here",
+    "look again with the keys set and without --offline, or add --set inventory.source=fixed --set inventory.quantity=…",
+)
 _LEAST_SPACE: Final = 500 * 1024**2  # bytes; a live bot writes about 50 MB a month, a rotated log less
 _OLDEST_CLOCK_MS: Final = 1_735_689_600_000  # 2025-01-01: this version is younger than that
 _NEWEST_CLOCK_MS: Final = 4_102_444_800_000  # 2100-01-01
@@ -42,38 +54,84 @@ def examine(
         volatility: σ of daily log returns; None for a typical one.
         environ: where keys are looked for; None for the process's own.
     """
-    findings = list(_market(settings, price, TYPICAL_VOLATILITY_DAY if volatility is None else volatility))
-    findings += _mode(settings, os.environ if environ is None else environ)
+    return list(examination(settings, price=price, volatility=volatility, environ=environ).findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found, and what price shocks would do."""
+
+    findings: tuple[Finding, ...]
+    shocks: ShockTable | None  # None: ``no_shocks`` says why
+    no_shocks: str = ""
+
+
+def examination(
+    settings: Settings,
+    *,
+    price: float | None = None,
+    volatility: float | None = None,
+    environ: Mapping[str, str] | None = None,
+    online: bool = False,
+) -> Examination:
+    """Everything that ``examine`` finds, and the shock table of these settings; arguments as there.
+
+    With ``online`` the account is read where there is one, and examined with the coins, the wallet, the rules and the price found there.
+    """
+    sigma = TYPICAL_VOLATILITY_DAY if volatility is None else volatility
+    environ = os.environ if environ is None else environ
+    account = examine_account(settings, environ) if online else AccountFound()
+    settings = account.over(settings)
+    findings, instrument, at = _market(settings, price, account)
+    if instrument is not None:
+        findings += _sizes(settings, instrument, at)
+        if settings.inventory.coins is not None:
+            findings += check_up(exposure_of(settings, instrument, at, sigma), settings.risk)
+    if settings.inventory.coins is None and not account.findings:
+        findings.append(_UNKNOWN_COINS)
+    findings += _mode(settings, environ)
+    findings += account.findings
     findings += _store(settings)
     findings += _log(settings)
     findings += _machine()
-    return findings
+    shocks, why = (None, "the exchange supplies the trading rules") if instrument is None else _shocks(settings, instrument, at, sigma)
+    return Examination(tuple(findings), shocks, why)
+
+
+def _shocks(settings: Settings, instrument: Instrument, price: float, volatility: float) -> tuple[ShockTable | None, str]:
+    if settings.inventory.coins is None:
+        return None, "the coins are not known"
+    try:
+        return shock_table(start_of_settings(settings, instrument, price, volatility, SystemClock().now_ms())), ""
+    except ConfigError as error:
+        return None, f"the bot would not start: {error}"
 
 
 # --- the market ---------------------------------------------------------------------------------------------------
-def _market(settings: Settings, price: float | None, volatility: float) -> Iterator[Finding]:
+def _market(settings: Settings, price: float | None, account: AccountFound) -> tuple[list[Finding], Instrument | None, float]:
+    """What there is to say of the market's rules and data, the rules where they are known, and the price to assume."""
     pair = hedge_pair(settings.symbol)
+    if account.instrument is not None and (price or account.price):
+        return [], account.instrument, price or account.price or 0.0
     try:
         instrument, usual = builtin_instrument(pair), builtin_start_price(pair)
     except ConfigError as error:
         what = f"the exchange supplies the rules of {pair.name} when the bot starts, so sizes and risk are not examined here"
-        yield Finding(Severity.WARNING, "instrument", what, error.fix)
-        return
+        return [Finding(Severity.WARNING, "instrument", what, error.fix)], None, 0.0
+    findings: list[Finding] = []
     if settings.feed.source == "recorded":
         finding, first = _data(settings, instrument)
-        yield finding
+        findings.append(finding)
         usual = usual if first is None else first
     elif settings.feed.start_price is not None:
         usual = settings.feed.start_price
-    at = usual if price is None else price
-    yield from _sizes(settings, instrument, at)
-    yield from check_up(exposure_of(settings, instrument, at, volatility), settings.risk)
+    return findings, instrument, usual if price is None else price
 
 
 def exposure_of(settings: Settings, instrument: Instrument, price: float, volatility: float) -> Exposure:
     """The settings in the numbers that matter for their risk, in base units of the perpetual."""
     hedge, paper = settings.hedge, settings.paper
-    inventory = float(settings.inventory.quantity) / hedge_pair(settings.symbol).multiplier
+    inventory = float(settings.inventory.stated_coins()) / hedge_pair(settings.symbol).multiplier
     wallet = abs(inventory) * price if paper.quote_balance is None else float(paper.quote_balance)
     unwound = hedge.amplitude_adverse * unwinding_nodes(hedge, settings.grid) / settings.grid.num_levels
     return Exposure(
@@ -133,11 +191,18 @@ def _mode(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
         )
         yield Finding(Severity.OK, "mode", f"{settings.mode}: {told}")
         return
-    wanted = (*KEY_VARIABLES, *((PASSWORD_VARIABLE,) if settings.exchange.id in WITH_PASSWORD else ()))
-    missing = [name for name in wanted if not environ.get(name)]
-    if missing:
-        yield Finding(Severity.ERROR, "keys", f"not set: {', '.join(missing)}", "export them in the shell that starts the bot")
-    yield Finding(Severity.ERROR, "mode", "real: this version does not trade real money yet", "mode: paper or mode: recommendation")
+    exchange = settings.exchange
+    try:
+        read_keys(exchange.api_key_env, exchange.api_secret_env, exchange.api_password_env, exchange.id in WITH_PASSWORD, environ)
+    except ConfigError as error:
+        yield Finding(Severity.ERROR, "keys", f"{error.field}: {error.problem}" if error.field else error.problem, error.fix)
+    else:
+        yield Finding(Severity.OK, "mode", f"real: orders reach {exchange.id}, and money moves")
+    if exchange.leverage > exchange.max_leverage:
+        what = f"exchange.leverage {exchange.leverage} is above exchange.max_leverage {exchange.max_leverage}"
+        yield Finding(Severity.ERROR, "leverage", what, "lower the one, or raise the other knowing what it does")
+    if settings.feed.source != "ccxt":
+        yield Finding(Severity.ERROR, "feed", f"real orders on a {settings.feed.source} market", "feed.source: ccxt")
 
 
 # --- this machine -------------------------------------------------------------------------------------------------

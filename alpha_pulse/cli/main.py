@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from alpha_pulse.cli import configure, doctor, operate, run
+from alpha_pulse.cli import compare, configure, doctor, drill, explain, fake_exchange, notify, operate, run, var
 from alpha_pulse.errors import AlphaPulseError, ConfigError, Transient
 
 app = typer.Typer(
@@ -26,11 +26,19 @@ app.command("run")(run.run)
 app.command()(operate.status)
 app.command()(operate.stop)
 app.command()(operate.resume)
+app.command()(operate.flatten)
+app.command()(operate.kill)
+app.command()(explain.explain)
 app.command()(configure.init)
 app.command()(doctor.doctor)
 app.add_typer(configure.config_app, name="config")
 app.add_typer(operate.tickets_app, name="tickets")
 app.add_typer(operate.audit_app, name="audit")
+app.command("compare-sizers")(compare.compare_sizers)
+app.command("var-backtest")(var.var_backtest)
+app.command("notify-test")(notify.notify_test)
+app.command()(drill.drill)
+app.command("fake-exchange")(fake_exchange.fake_exchange)
 app.command()(run.version)
 
 
@@ -39,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.exit(app(arguments, prog_name="alpha-pulse"))
     except ConfigError as error:
-        explain(error)
+        report(error)
         sys.exit(2)
     except Transient as error:
         typer.echo(f"alpha-pulse: {error}", err=True)
@@ -56,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(130)
 
 
-def explain(error: ConfigError) -> None:
+def report(error: ConfigError) -> None:
     """Print what is wrong, where, and how to mend it, to standard error."""
     from alpha_pulse.hedging.common.problems import problems_of  # noqa: PLC0415 - pulls pydantic in, which --help does without
 

@@ -1,4 +1,4 @@
-"""Commands beside a running bot: ``status``, ``stop``, ``resume``, ``tickets``, ``audit``."""
+"""Commands beside a running bot: ``status``, ``stop``, ``resume``, ``flatten``, ``kill``, ``tickets``, ``audit``."""
 
 from __future__ import annotations
 
@@ -102,14 +102,52 @@ def resume(config: ConfigOption = None, symbol: SymbolOption = None, assignments
     typer.echo("Asked to resume: the latches are released with the next tick, and the grid re-anchors.")
 
 
-def _post(config: str | None, assignments: list[str] | None, symbol: str | None, name: str, argument: str) -> None:
-    """Leave a command for the one bot that is meant."""
+def flatten(
+    config: ConfigOption = None,
+    symbol: SymbolOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    assignments: SetOption = None,
+) -> None:
+    """Remove the hedge: a running bot closes its perpetual position at once and opens nothing until `alpha-pulse resume`."""
     import asyncio  # noqa: PLC0415 - slow to import; --help does without
 
     settings = load(config, assignments).settings
 
-    async def post() -> None:
-        from alpha_pulse.cli.store import choose, database  # noqa: PLC0415 - slow to import; --help does without
+    async def post() -> str:
+        from alpha_pulse.cli.store import choose, database, short_name  # noqa: PLC0415 - slow to import; --help does without
+        from alpha_pulse.hedging.state.queries import post_command  # noqa: PLC0415 - as above
+        from alpha_pulse.runtime.process import SystemHost  # noqa: PLC0415 - as above
+
+        host = SystemHost()
+        async with database(settings) as engine:
+            bot = await choose(engine, host, symbol=symbol, running=True)
+            quantity, name = bot.position.quantity, short_name(bot.symbol)
+            position = f"a {'short' if quantity < 0 else 'long'} of {abs(quantity)}" if quantity else "no position"
+            typer.echo(f"This removes the hedge of {name} ({position}): it is closed at the market, grid and stop are cancelled,")
+            typer.echo("and your inventory carries the whole price risk until you run `alpha-pulse resume`.")
+            if not yes and not typer.confirm("Remove the hedge?"):
+                raise typer.Exit(1)
+            await post_command(engine, bot.account, bot.symbol, "flatten", "", now_ms=host.now_ms())
+        return name
+
+    name = asyncio.run(post())
+    typer.echo(f"Asked {name} to flatten: it acts with its next tick. `alpha-pulse status` shows what is left.")
+
+
+def kill(config: ConfigOption = None, symbol: SymbolOption = None, assignments: SetOption = None) -> None:
+    """Halt a bot at once: its grid is withdrawn, its position and its stop stay, and it refuses to trade until `alpha-pulse resume`."""
+    name = _post(config, assignments, symbol, "kill", "")
+    typer.echo(f"Asked {name} to halt and end; running or not, it places nothing until `alpha-pulse resume`.")
+
+
+def _post(config: str | None, assignments: list[str] | None, symbol: str | None, name: str, argument: str) -> str:
+    """Leave a command for the one bot that is meant; returns its short name."""
+    import asyncio  # noqa: PLC0415 - slow to import; --help does without
+
+    settings = load(config, assignments).settings
+
+    async def post() -> str:
+        from alpha_pulse.cli.store import choose, database, short_name  # noqa: PLC0415 - slow to import; --help does without
         from alpha_pulse.hedging.state.queries import post_command  # noqa: PLC0415 - as above
         from alpha_pulse.runtime.process import SystemHost  # noqa: PLC0415 - as above
 
@@ -117,8 +155,9 @@ def _post(config: str | None, assignments: list[str] | None, symbol: str | None,
         async with database(settings) as engine:
             bot = await choose(engine, host, symbol=symbol, running=False)
             await post_command(engine, bot.account, bot.symbol, name, argument, now_ms=host.now_ms())
+        return short_name(bot.symbol)
 
-    asyncio.run(post())
+    return asyncio.run(post())
 
 
 # --- tickets ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from alpha_pulse.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from alpha_pulse.settings import LoadedSettings
+    from alpha_pulse.settings import LoadedSettings, Settings
 
 ConfigOption = Annotated[str | None, typer.Option("--config", "-c", metavar="FILE", help="YAML settings; without it, the defaults.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. --set hedge.ratio=0.6.")]
@@ -51,6 +51,31 @@ def load(config: str | None, assignments: list[str] | None = None, flags: Flags 
         if given is not None:
             values[key], typed[key] = _given(given), flag
     return load_settings(config, values, flags=typed)
+
+
+def recorded(spot: str | None, perp: str | None, funding: str | None, mark: str | None) -> Flags:
+    """The flags that name recorded candles: one of them is enough to mean a recorded market."""
+    files: Flags = {
+        "feed.spot": ("--spot", spot),
+        "feed.perp": ("--perp", perp),
+        "feed.funding": ("--funding", funding),
+        "feed.mark": ("--mark", mark),
+    }
+    return files | {"feed.source": ("--spot, --perp", "recorded")} if any((spot, perp, funding, mark)) else files
+
+
+def load_pair(config: str | None, assignments: list[str] | None, flags: Flags, symbol: str | None) -> Settings:
+    """Settings where ``--symbol`` names the pair: one of the listed ones, or the pair itself where none are listed.
+
+    Raises:
+        ConfigError: as ``load``, or the pair is not among those listed.
+    """
+    from alpha_pulse.settings import one_pair  # noqa: PLC0415 - pulls pydantic in, which --help does without
+
+    settings = load(config, assignments, flags).settings
+    if symbol is None:
+        return settings
+    return one_pair(settings, symbol) if settings.pairs else load(config, assignments, flags | {"symbol": ("--symbol", symbol)}).settings
 
 
 def _given(value: str) -> str | None:

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alpha_pulse import __version__
-from alpha_pulse.cli.options import ConfigOption, FeedOption, Flags, ModeOption, SetOption, SymbolOption, console, load, writable_folder
+from alpha_pulse.cli.options import (
+    ConfigOption,
+    FeedOption,
+    Flags,
+    ModeOption,
+    SetOption,
+    SymbolOption,
+    console,
+    load_pair,
+    recorded,
+    writable_folder,
+)
 
 if TYPE_CHECKING:
     from alpha_pulse.settings import Settings
@@ -37,18 +48,12 @@ def demo(
     """Hedge weeks of market in one go: a simulated one, or recorded candles."""
     flags: Flags = {
         "mode": ("demo", "paper"),
-        "symbol": ("--symbol", symbol),
         "inventory.quantity": ("--inventory", inventory),
         "feed.seed": ("--seed", seed),
         "feed.days": ("--days", days),
-        "feed.spot": ("--spot", spot),
-        "feed.perp": ("--perp", perp),
-        "feed.funding": ("--funding", funding),
-        "feed.mark": ("--mark", mark),
+        **recorded(spot, perp, funding, mark),
     }
-    if any((spot, perp, funding, mark)):
-        flags["feed.source"] = ("--spot, --perp", "recorded")
-    settings = _demo_settings(config, assignments, flags)
+    settings = _demo_settings(config, assignments, flags, symbol)
     writable_folder(out, "--out")
 
     from rich.console import Console  # noqa: PLC0415 - slow to import; --help does without
@@ -63,14 +68,16 @@ def demo(
     render(result, console())
 
 
-def _demo_settings(config: str | None, assignments: list[str] | None, flags: Flags) -> Settings:
-    """A demo needs no network, and an end."""
-    settings = load(config, assignments, flags).settings
+def _demo_settings(config: str | None, assignments: list[str] | None, flags: Flags, symbol: str | None) -> Settings:
+    """A demo needs no network, and an end; it shows one pair."""
+    from alpha_pulse.settings import one_pair  # noqa: PLC0415 - pulls pydantic in, which --help does without
+
+    settings = one_pair(load_pair(config, assignments, flags, symbol))
     if settings.feed.source == "ccxt":
         flags = flags | {"feed.source": ("demo", "simulated")}
     if settings.feed.source != "recorded" and settings.feed.days is None:
         flags = flags | {"feed.days": ("demo", DEMO_DAYS)}
-    return load(config, assignments, flags).settings
+    return one_pair(load_pair(config, assignments, flags, symbol))
 
 
 def run(
@@ -85,10 +92,9 @@ def run(
     flags: Flags = {
         "mode": ("--mode", mode),
         "feed.source": ("--feed", feed),
-        "symbol": ("--symbol", symbol),
         "inventory.quantity": ("--inventory", inventory),
     }
-    settings = load(config, assignments, flags).settings
+    settings = load_pair(config, assignments, flags, symbol)
 
     import asyncio  # noqa: PLC0415 - slow to import; --help does without
 

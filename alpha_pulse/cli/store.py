@@ -18,7 +18,7 @@ from alpha_pulse.domain.events import EventKind
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.common.types import RiskState
 from alpha_pulse.hedging.state.models import events
-from alpha_pulse.hedging.state.queries import BotStatus, read_status
+from alpha_pulse.hedging.state.queries import BotStatus, load_state, read_status
 from alpha_pulse.hedging.state.transactions import reading
 from alpha_pulse.runtime.database import open_database
 from alpha_pulse.runtime.process import SystemHost
@@ -125,7 +125,13 @@ async def status_rows(settings: Settings) -> Sequence[StatusRow]:
     if file is not None and not file.exists():
         return ()
     async with database(settings) as engine:
-        return [_row(bot, await last_event(engine, bot, EventKind.TICK)) for bot in await read_status(engine, SystemHost())]
+        rows = []
+        for bot in await read_status(engine, SystemHost()):
+            memory = await load_state(engine, bot.account, bot.symbol)
+            row = _row(bot, await last_event(engine, bot, EventKind.TICK))
+            halted = memory.risk.halted if memory is not None else ""  # an error leaves no tick behind that says so
+            rows.append(replace(row, risk_state=RiskState.HALTED.value, reasons=(halted,)) if halted else row)
+        return rows
 
 
 def _row(bot: BotStatus, last: LastEvent | None) -> StatusRow:
@@ -147,8 +153,8 @@ def _row(bot: BotStatus, last: LastEvent | None) -> StatusRow:
         row,
         price=tick["market"]["perp"]["close"],
         inventory=inventory,
-        hedge_ratio=-held / inventory if inventory else None,
-        target_ratio=-tick["target_position"] / inventory if inventory else None,
+        hedge_ratio=-held / inventory + 0.0 if inventory else None,
+        target_ratio=-tick["target_position"] / inventory + 0.0 if inventory else None,
         pnl=earned + held * (tick["market"]["mark"]["close"] - float(position.entry_price)),
         drawdown=tick["drawdown"],
         risk_state=tick["risk_state"],

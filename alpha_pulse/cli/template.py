@@ -48,7 +48,7 @@ def _line(key: str, value: Any, default: Any, info: Any, *, indent: str) -> str:
 
 def scalar(value: Any) -> str:
     """One value as YAML: money in quotes, so that no reader passes it through a float."""
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool | int | tuple | dict):
         return json.dumps(value)
     if isinstance(value, Decimal):
         return f'"{value:f}"'
