@@ -66,7 +66,7 @@ async def follow_advice(broker: RecommendationBroker) -> None:
 
 async def summarise(bot: GridHedgeBot) -> None:
     """What is held, what it cost, and in recommendation mode what is left to do."""
-    broker, inventory, market = bot.broker, bot.config.inventory.quantity, bot.data_provider.current(bot.symbol)
+    broker, inventory, market = bot.broker, bot.config.inventory.stated_coins(), bot.data_provider.current(bot.symbol)
     if market is None:
         return
     account = await broker.fetch_account(bot.symbol)

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.integration.examples.running import example, figure
+
 DEMO = "examples.demo_grid_hedge_integration"
-NOT_OURS = {"TRADING_MODE", "ALPHA_PULSE_API_KEY", "ALPHA_PULSE_API_SECRET", "ALPHA_PULSE_API_PASSWORD"}
-
-
-def example(module: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
-    environment = inherited | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"} | variables
-    command = [sys.executable, "-m", module]
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own
-    assert list(cwd.iterdir()) == [], "an example leaves nothing behind"
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def figure(pattern: str, text: str) -> float:
-    found = re.search(pattern, text)
-    assert found, text
-    return float(found[1])
 
 
 @pytest.mark.parametrize("mode", [{}, {"TRADING_MODE": "paper"}, {"TRADING_MODE": "PAPER"}])
@@ -66,7 +47,7 @@ def test_two_runs_of_the_demo_end_the_same_to_the_last_digit(tmp_path: Path):
 def test_real_mode_refuses_without_keys_and_names_the_variables(tmp_path: Path):
     done = example(DEMO, tmp_path, TRADING_MODE="real")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "ALPHA_PULSE_API_KEY, ALPHA_PULSE_API_SECRET" in done.stderr
+    assert "EXCHANGE_API_KEY, EXCHANGE_API_SECRET" in done.stderr
 
 
 def test_a_mode_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path):

@@ -1,3 +1,5 @@
+import asyncio
+import itertools
 import json
 import math
 from decimal import Decimal
@@ -9,7 +11,7 @@ from alpha_pulse.domain.market import MarketUpdate
 from alpha_pulse.errors import ConfigError, Fatal, Transient
 from alpha_pulse.hedging.common.interfaces import FeedProblem
 from alpha_pulse.hedging.common.types import MarketState
-from alpha_pulse.market.ccxt_feed import CcxtFeed, Pace
+from alpha_pulse.market.ccxt_feed import WARM_UP_HOURS, CcxtFeed, Pace
 from alpha_pulse.market.provider import FeedDataProvider
 from alpha_pulse.market.sanity import problem_with
 from alpha_pulse.runtime.clock import SystemClock
@@ -29,8 +31,9 @@ async def exchange():
 async def make_feed(exchange):
     feeds = []
 
-    def make(pace=FAST, exchange_id="binanceusdm"):
-        feed = CcxtFeed(exchange_id, clock=SystemClock(), rest_url=exchange.rest_url, ws_url=exchange.ws_url, pace=pace)
+    def make(pace=FAST, exchange_id="binanceusdm", warm_up_hours=48):
+        urls = {"rest_url": exchange.rest_url, "ws_url": exchange.ws_url}
+        feed = CcxtFeed(exchange_id, clock=SystemClock(), pace=pace, warm_up_hours=warm_up_hours, **urls)
         feeds.append(feed)
         return feed
 
@@ -107,17 +110,27 @@ async def test_trading_rules_can_be_asked_for_before_the_pair_is_opened(make_fee
     assert await feed.connect(BTC) == rules
 
 
-async def test_history_is_two_weeks_of_closed_candles_in_order(feed):
+async def test_history_is_four_months_of_closed_candles_in_order(make_feed, exchange):
+    """125 days of hours, which no exchange gives at once, and the minutes since the last full hour, each once."""
+    feed = make_feed(warm_up_hours=WARM_UP_HOURS)
+    await feed.open(BTC, builtin_instrument(BTC))
     past = list(feed.history("BTCUSDT"))
     closes = [update.close_ms for update in past]
     assert closes == sorted(set(closes))
     assert closes[-1] <= now_ms()
     assert past[0].close_ms - past[0].open_ms == 3_600_000
-    assert 330 <= len([update for update in past if update.close_ms - update.open_ms == 3_600_000]) <= 337
-    state = await FeedDataProvider(feed, SystemClock()).advance("BTCUSDT")
-    assert isinstance(state, MarketState)
+    hours = [update for update in past if update.close_ms - update.open_ms == 3_600_000]
+    assert 2_999 <= len(hours) <= 3_001
+    assert {later.open_ms - update.close_ms for update, later in itertools.pairwise(past)} == {0}
+    assert list(exchange.calls).count("/fapi/v1/klines") >= 3
+    assert {(update.funding_rate, update.funding_interval_h) for update in past} == {(0.0001, 4.0)}
+    provider = FeedDataProvider(feed, SystemClock())
+    async with asyncio.timeout(5.0):  # to read four months takes longer than this feed's quotes stay fresh
+        while not isinstance(state := await provider.advance("BTCUSDT"), MarketState):
+            assert isinstance(state, FeedProblem)
     assert state.indicators.ready
     assert state.indicators.atr > 0.0
+    assert state.indicators.funding_annual == pytest.approx(0.0001 * 6 * 365)
 
 
 async def test_streamed_quotes_and_trades_make_updates(feed, exchange):
@@ -224,8 +237,8 @@ async def test_a_settlement_is_reported_once_with_the_rate_that_was_seen_last(fe
 async def test_rate_limits_are_waited_out(feed, exchange):
     await until(feed, sound)
     exchange.faults["/fapi/v1/premiumIndex"] = (429, '{"code":-1003,"msg":"Too many requests"}', "application/json")
-    calls = len(exchange.calls)
-    await until(feed, problem("no mark price"))
+    calls = len(exchange.calls)  # a refusal of one request silences all of them
+    await until(feed, problem("no "))
     assert exchange.calls[calls:].count("/fapi/v1/premiumIndex") <= 6
     exchange.faults.clear()
     await until(feed, sound, seconds=20.0)
@@ -257,7 +270,7 @@ async def test_an_unreachable_exchange_is_transient():
 
 
 async def test_a_pair_that_is_not_listed_and_an_exchange_that_is_not_known_are_named(make_feed):
-    with pytest.raises(ConfigError, match="does not list ETH/USDT:USDT"):
+    with pytest.raises(ConfigError, match=r"ETH/USDT:USDT.*the exchange lists no such perpetual"):
         await make_feed().open(hedge_pair("ETHUSDT"))
     with pytest.raises(ConfigError, match="did you mean binanceusdm"):
         await make_feed(exchange_id="binanceusdmm").open(BTC)

@@ -183,7 +183,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path):
     ("url", "message"),
     [
         ("var/x.db", r"store\.url = 'var/x\.db': is not a database URL\. Fix: for a file write sqlite\+aiosqlite"),
-        ("postgresql://me:secret@db/x", r"me:\*\*\*@db/x.*package asyncpg, which is not installed\. Fix: pip install asyncpg"),
+        ("mysql+asyncmy://me:secret@db/x", r"me:\*\*\*@db/x.*package asyncmy, which is not installed\. Fix: pip install asyncmy"),
         ("nosuch://x", r"Fix: use sqlite\+aiosqlite"),
     ],
 )

@@ -20,7 +20,11 @@ from alpha_pulse.backtest.charts import chart_data
 from alpha_pulse.backtest.console import render
 from alpha_pulse.backtest.report import render_report
 from alpha_pulse.backtest.result import paths_of, summarise
+from alpha_pulse.backtest.shock_starts import start_of_record
+from alpha_pulse.backtest.shock_text import shock_lines
+from alpha_pulse.backtest.shocks import shock_table
 from alpha_pulse.domain.orders import Purpose, Side
+from alpha_pulse.hedging.risk.shocks import reading
 from alpha_pulse.testing.records import BTC, RecordBuilder, wandering_record
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -282,3 +286,47 @@ def test_money_has_a_real_minus_a_plus_and_no_sign_on_nothing(value, shown):
 @pytest.mark.parametrize(("days", "shown"), [(30, "30 days"), (29.9993, "30 days"), (1.5, "36 hours"), (0, "0 hours")])
 def test_a_span_is_told_in_the_unit_that_a_person_would_use(days, shown):
     assert tables.span(days) == shown
+
+
+# --- price shocks -------------------------------------------------------------------------------------------------
+def test_the_page_shows_what_price_shocks_would_do_to_what_the_run_ended_with(text, record):
+    table = shock_table(start_of_record(record))
+    section = text[text.index('id="shocks"') :]
+    assert reading(table) in section
+    for line in shock_lines(table):
+        for cell in (line.move, line.price, line.unhedged, *line.dead, *line.alive):
+            assert f">{cell}<" in section
+    assert section.count("<polyline") == 3
+    assert all(name in section for name in ("bot dead", "bot alive", "Unhedged"))
+
+
+def test_the_chart_of_shocks_stays_inside_its_frame(text):
+    points = [tuple(map(float, p.split(","))) for line in re.findall(r'polyline points="([^"]+)"', text) for p in line.split()]
+    width, height = map(float, re.search(r'svg viewBox="0 0 (\d+) (\d+)"', text).groups())
+    assert len(points) == 3 * 13
+    assert all(0 < x < width and 0 < y < height for x, y in points)
+
+
+def test_a_run_whose_settings_cannot_be_read_says_so_without_a_table():
+    built = RecordBuilder(settings={"hedge": {"ratio": EVIL}})
+    built.bar(100_000.0)
+    page = page_of(built.record)
+    assert "Not computed: " in page
+    assert EVIL not in page
+
+
+def test_a_liquidated_run_has_no_shocks_to_fear():
+    built = RecordBuilder()
+    built.fill(Side.BUY, "0.5", "100000", taker=True)
+    built.record.fills[0] = replace(built.record.fills[0], client_order_id="autoclose1")
+    built.bar(100_000.0)
+    assert "the venue liquidated the position in this run" in page_of(built.record)
+
+
+def test_a_neutral_run_has_no_hedge_ratio_in_its_shocks():
+    settings = {"risk": {"max_position_size": 1}, "inventory": {"quantity": 0}, "paper": {"quote_balance": 100_000}}
+    built = RecordBuilder(inventory="0", settings=settings)
+    built.bar(100_000.0)
+    page = page_of(built.record)
+    assert 'id="shocks"' in page
+    assert page[page.index('id="shocks"') :].count(">n/a<") >= 26

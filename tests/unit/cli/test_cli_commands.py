@@ -142,7 +142,7 @@ def test_config_show_tells_value_unit_and_source():
     assert rows["grid.num_levels"] == ["7", "nodes", "mine.yaml:2"]
     assert rows["hedge.ratio"] == ["0.4", "fraction of the inventory", "--set"]
     assert rows["mode"] == ["paper", "name", "default"]
-    assert len(rows) == len(load_settings(None, environ={}).effective)
+    assert len(rows.keys() - {""}) == len(load_settings(None, environ={}).effective)  # a long value goes on in a row without a key
 
 
 def test_config_show_gives_json_without_secrets():
@@ -247,10 +247,36 @@ def test_doctor_fails_on_an_error():
 
 def test_doctor_gives_json():
     code, output = run("doctor", "--json", "--price", "50000", "--volatility", "0.05")
-    found = json.loads(output)
+    shown = json.loads(output)
+    found = shown["findings"]
     assert code == 0
     assert {"severity", "topic", "what", "fix"} == set(found[0])
     assert any("σ 5.0% a day" in finding["what"] for finding in found)
+    assert [row["move"] for row in shown["shocks"]["rows"]][::6] == [-0.5, 0.0, 1.0]
+    assert (shown["shocks"]["price"], shown["shocks"]["volatility_day"]) == (50_000.0, 0.05)
+    assert shown["shocks"]["reading"].startswith("With the bot dead the short survives")
+    assert shown["shocks_unavailable"] == ""
+
+
+def test_doctor_shows_what_price_shocks_do_with_the_bot_alive_and_dead():
+    code, output = run("doctor", "--price", "100000", "--set", "inventory.quantity=2")
+    assert code == 0
+    assert "bot dead" in output
+    assert "bot alive" in output
+    last = next(line for line in output.splitlines() if line.strip().startswith("+100 %"))
+    assert "200,000" in last  # the price
+    assert "−1.5" in last  # 75 % of two coins
+    assert "With the bot dead the short survives" in output
+    assert "Fees are counted" in output
+
+
+def test_doctor_says_why_there_is_no_shock_table():
+    assert "No shock table: the bot would not start" in run("doctor", "--set", "inventory.quantity=0.001")[1]
+    unknown = ("doctor", "--symbol", "DOGEUSDT", "--feed", "ccxt")
+    assert "No shock table: the exchange supplies the trading rules" in run(*unknown)[1]
+    shown = json.loads(run(*unknown, "--json")[1])
+    assert shown["shocks"] is None
+    assert "trading rules" in shown["shocks_unavailable"]
 
 
 def test_status_before_any_bot_says_so_and_makes_no_database():

@@ -8,9 +8,12 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from alpha_pulse.cli.examination import examination
+from alpha_pulse.cli.shock_table import shock_tables
 from alpha_pulse.cli.store import StatusRow
 from alpha_pulse.cli.tables import age, status_table, ticket_table
 from alpha_pulse.hedging.state.queries import StoredTicket
+from alpha_pulse.settings import Settings
 
 NOW = 1_735_700_000_000
 
@@ -76,3 +79,20 @@ def test_an_age_is_told_as_people_say_it(then, words):
 def test_a_ticket_is_one_line(ticket, cells):
     text = text_of(ticket_table([StoredTicket("recommendation", "BTC/USDT:USDT", "ap1", "open", ticket, NOW, NOW)]))
     assert all(cell in text for cell in ("BTCUSDT", "open", *cells))
+
+
+# --- shocks -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("width", "count", "priced"), [(80, 2, False), (100, 2, True), (184, 1, True)])
+def test_the_shock_table_takes_the_shape_that_the_terminal_holds(width, count, priced):
+    config = {"risk": {"max_effective_leverage": 3}, "inventory": {"quantity": 10}, "paper": {"quote_balance": 300_000}}
+    shocks = examination(Settings.read(config), environ={}).shocks
+    console = Console(file=StringIO(), width=width)
+    shown = shock_tables(shocks, console)
+    for table in shown:
+        console.print(table)
+    text = console.file.getvalue()
+    assert len(shown) == count
+    assert ("133,000" in text) is priced  # the price at +40 %
+    assert "…" not in text
+    assert "at 137,498" in text  # liquidated
+    assert all(len(line) <= width for line in text.splitlines())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alpha_pulse.cli.examination import examine
+from alpha_pulse.cli.examination import examination, examine
 from alpha_pulse.cli.store import database_file
 from alpha_pulse.hedging.risk.checkup import Finding, Severity
 from alpha_pulse.settings import Settings
@@ -75,11 +75,19 @@ def test_recommendation_mode_sends_nothing():
 
 def test_real_mode_names_the_missing_keys():
     real = {"mode": "real", "inventory": {"quantity": 1}}
-    assert found("keys", real).what == "not set: ALPHA_PULSE_API_KEY, ALPHA_PULSE_API_SECRET"
-    assert "ALPHA_PULSE_API_PASSWORD" in found("keys", real | {"exchange": {"id": "okx"}}).what
-    keys = {"ALPHA_PULSE_API_KEY": "k", "ALPHA_PULSE_API_SECRET": "s"}
+    found_missing = found("keys", real)
+    assert "EXCHANGE_API_KEY" in f"{found_missing.what} {found_missing.fix}"
+    assert "EXCHANGE_API_SECRET" in f"{found_missing.what} {found_missing.fix}"
+    with_password = found("keys", real | {"exchange": {"id": "okx"}})
+    assert "EXCHANGE_API_PASSWORD" in f"{with_password.what} {with_password.fix}"
+    keys = {"EXCHANGE_API_KEY": "k", "EXCHANGE_API_SECRET": "s"}
     assert "keys" not in {f.topic for f in examine(Settings.read(real), environ=keys)}
-    assert found("mode", real, environ=keys).severity is Severity.ERROR
+    assert found("mode", real, environ=keys).severity is Severity.OK
+
+
+def test_real_orders_on_a_market_that_is_not_real_are_an_error():
+    real = {"mode": "real", "inventory": {"quantity": 1}}
+    assert found("feed", real, environ={"EXCHANGE_API_KEY": "k", "EXCHANGE_API_SECRET": "s"}).severity is Severity.ERROR
 
 
 def test_a_server_is_not_looked_at():
@@ -136,3 +144,17 @@ def test_real_recordings_can_be_examined(market_data):
     stem = "BTCUSDT_1m_2025-05-20_2025-06-24.parquet"
     feed = {"source": "recorded", "spot": str(market_data / f"binance_spot_{stem}"), "perp": str(market_data / f"binance_perp_{stem}")}
     assert found("data", {"feed": feed}).severity is Severity.OK
+
+
+def test_the_shock_table_starts_from_the_price_that_the_recorded_files_begin_with(tmp_path):
+    files = {"spot": write_candles(tmp_path / "s.csv", 50_000.0), "perp": write_candles(tmp_path / "p.csv", 50_010.0)}
+    examined = examination(Settings.read({"feed": {"source": "recorded"} | files}), volatility=0.05, environ={})
+    assert examined.shocks is not None
+    assert (examined.shocks.price, examined.shocks.volatility_day, examined.no_shocks) == (50_010.0, 0.05, "")
+
+
+def test_settings_that_would_not_start_have_findings_and_no_shock_table():
+    examined = examination(Settings.read({"inventory": {"quantity": "0.001"}}), environ={})
+    assert examined.shocks is None
+    assert "the bot would not start" in examined.no_shocks
+    assert any(finding.severity is Severity.ERROR for finding in examined.findings)

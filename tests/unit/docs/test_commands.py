@@ -10,17 +10,20 @@ import yaml
 
 from alpha_pulse.cli.main import app
 from alpha_pulse.hedging.common.problems import dotted_keys
+from alpha_pulse.hedging.risk.sizers.spline import build_spline
 from alpha_pulse.settings import Settings
+from alpha_pulse.settings.curves import load_signal_configs
 from tests.unit.docs.pages import PAGES, ROOT, blocks, inline_code, name_of
 
 COMMAND = typer.main.get_command(app)
 KEYS = {*dotted_keys(Settings), *Settings.model_fields}
 PROGRAMS = (["alpha-pulse"], ["python", "-m", "alpha_pulse"])
+CURVES = ROOT / "config" / "curve_knots.yaml"  # hedge curves, no configuration of a bot
 
 
 def typed_commands():
     """Every shell command that calls alpha-pulse: (page, words after the program's name)."""
-    lines = [(block.page, line) for block in blocks("sh") for line in block.text.splitlines()]
+    lines = [(block.page, line) for block in blocks("sh") for line in block.text.replace("\\\n", " ").splitlines()]
     lines += [(name_of(page), code) for page in PAGES for code in inline_code(page) if "…" not in code]
     for page, line in lines:
         for command in re.split(r"&&|\|", line):
@@ -83,6 +86,13 @@ def test_every_setting_that_is_named_exists(page):
             assert variable == "SECTION__KEY" or variable.lower().replace("__", ".") in KEYS, f"there is no setting {variable}"
 
 
-@pytest.mark.parametrize("file", sorted(ROOT.glob("config/**/*.yaml")), ids=name_of)
+@pytest.mark.parametrize("file", sorted({*ROOT.glob("config/**/*.yaml")} - {CURVES}), ids=name_of)
 def test_the_example_configurations_have_known_keys_only(file):
     Settings.read(yaml.safe_load(file.read_text()))
+
+
+def test_the_file_of_hedge_curves_holds_curves_that_can_be_built():
+    curves = load_signal_configs(CURVES)
+    assert curves
+    for config in curves.values():
+        assert build_spline(config.knots)(config.knots[-1][0]) == config.knots[-1][1]

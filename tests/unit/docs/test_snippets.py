@@ -1,11 +1,16 @@
-"""Python in the documentation runs."""
+"""Python in the documentation runs, and its YAML is read by the bot."""
 
 from decimal import Decimal
 
 import pytest
+import yaml
 
 from alpha_pulse.execution.broker_factory import create_broker
 from alpha_pulse.hedging.grid.bot import GridHedgeBot
+from alpha_pulse.hedging.grid.parts import sizer_for
+from alpha_pulse.hedging.risk.inventory import Action
+from alpha_pulse.hedging.risk.sizers.signal import Direction
+from alpha_pulse.settings import Settings, each_pair
 from alpha_pulse.testing.snapshots import make_indicators, make_snapshot
 from tests.unit.docs.pages import blocks
 
@@ -25,11 +30,32 @@ def test_every_snippet_runs(page, capsys):
     run([snippet for snippet in SNIPPETS if snippet.page == page])
 
 
+@pytest.mark.parametrize("block", blocks("yaml"), ids=lambda block: f"{block.page}-{block.number}")
+def test_every_configuration_that_is_shown_can_be_run(block):
+    for pair in each_pair(Settings.read(yaml.safe_load(block.text))):
+        assert sizer_for(pair.bot_config)
+
+
 def test_the_sizer_of_the_how_to_hedges_more_in_a_falling_market():
-    sizer = run([s for s in SNIPPETS if s.page == "docs/how-to/write-a-calculator.md"][-1:])["TrendSizer"]()
+    sizer = run([s for s in SNIPPETS if s.page == "docs/how-to/write-a-sizer.md"])["TrendSizer"]()
     falling, rising = (make_snapshot(indicators=make_indicators(trend=trend)) for trend in (-0.5, 0.5))
-    assert sizer.size(falling) == (pytest.approx(0.5), "trend -0.50")
-    assert sizer.size(rising) == (pytest.approx(0.4), "trend +0.50")
+    assert sizer.size(falling) == (pytest.approx(0.5), "trend -0.50", {"trend": -0.5})
+    assert sizer.size(rising) == (pytest.approx(0.4), "trend +0.50", {"trend": 0.5})
+    assert sizer.ratio_on(falling.market, 1.0) == sizer.size(falling).ratio
+
+
+def test_the_libraries_give_what_stands_beside_their_snippets():
+    shown = run([s for s in SNIPPETS if s.page == "docs/reference/python-api.md"][1:])
+    assert (shown["hedge"], shown["confidence"]) == (0.75, 1.0)
+    assert shown["together"]["weighted_hedge"] == pytest.approx(0.725)  # (3·0.8 + 1·0.5)/4, both scores are knots
+    assert shown["decision"].direction is Direction.REDUCE_LONG
+    assert (shown["rank"], shown["annual"]) == (0.75, pytest.approx(0.1095))
+    assert shown["found"].action is Action.HEDGE_PARTIAL
+    assert shown["found"].risk_score == pytest.approx(48.82)
+    assert shown["risk"].var_99 == pytest.approx(6979, abs=0.5)  # 2.32635·0.03·100,000
+    assert shown["fat"].z == 3.0  # the worst fifth of the days
+    assert shown["impact"] == pytest.approx(0.00067, abs=5e-6)  # 0.03·√(10/20,000)
+    assert shown["worth_it"] is True
 
 
 async def test_the_calculator_of_the_how_to_does_not_quarrel_with_the_curve():

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from alpha_pulse.domain.catalog import builtin_instrument, builtin_start_price, hedge_pair
+from alpha_pulse.domain.catalog import builtin_instrument, builtin_start_price, hedge_pair, on_venue
 from alpha_pulse.domain.instrument import HedgePair
 from alpha_pulse.errors import ConfigError
 
@@ -124,3 +124,39 @@ def test_a_start_price_is_worth_many_ticks():
     for name in ("BTCUSDT", "ETHUSDT", "SOLUSDT", "PEPEUSDT"):
         pair = hedge_pair(name)
         assert builtin_start_price(pair) > 1_000 * builtin_instrument(pair).tick
+
+
+@pytest.mark.parametrize("name", ["KPEPEUSDT", "kPEPE/USDT", "PEPE1000USDT", "1000PEPE/USDT:USDT"])
+def test_the_ways_in_which_venues_write_a_multiplied_coin_name_the_same_pair(name):
+    assert hedge_pair(name) == hedge_pair("PEPEUSDT")
+
+
+@pytest.mark.parametrize("name", ["KAVAUSDT", "KSMUSDT", "1000SATSUSDT"])
+def test_a_coin_that_only_looks_multiplied_is_left_alone(name):
+    assert hedge_pair(name).multiplier == 1
+    assert hedge_pair(name).base == name.removesuffix("USDT")
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "perpetual", "multiplier"),
+    [
+        ("BTCUSDT", "BTC/USDT:USDT", "BTC/USDT:USDT", 1),
+        ("BTCUSD", "BTC/USD:USD", "BTC/USD:USD", 1),
+        ("PEPEUSDT", "1000PEPE/USDT:USDT", "1000PEPE/USDT:USDT", 1000),
+        ("SHIBUSDT", "SHIB1000/USDT:USDT", "SHIB1000/USDT:USDT", 1000),
+        ("PEPEUSDC", "KPEPE/USDC:USDC", "KPEPE/USDC:USDC", 1000),
+        ("PEPEUSDT", "PEPE/USDT:USDT", "PEPE/USDT:USDT", 1),
+    ],
+)
+def test_a_pair_is_found_under_the_name_that_the_venue_gives_it(name, listed, perpetual, multiplier):
+    pair = on_venue(hedge_pair(name), {listed})
+    assert (pair.perpetual, pair.multiplier) == (perpetual, multiplier)
+    assert pair.spot == hedge_pair(name).spot
+
+
+@pytest.mark.parametrize(
+    ("name", "listed"), [("BTCUSDT", "BTC/USDC:USDC"), ("AVAUSDT", "KAVA/USDT:USDT"), ("BTCUSDT", "1000BTC/USDT:USDT")]
+)
+def test_another_quote_or_another_coin_is_not_taken_for_the_pair(name, listed):
+    with pytest.raises(ConfigError, match="lists no such perpetual"):
+        on_venue(hedge_pair(name), {listed})

@@ -7,6 +7,7 @@ import pytest
 
 from alpha_pulse.errors import AlphaPulseError, ConfigError
 from alpha_pulse.execution.broker_factory import choose_mode, create_broker
+from alpha_pulse.execution.ccxt_broker import CcxtBroker
 from alpha_pulse.execution.config import ExchangeSettings, PaperSettings, TicketSettings
 from alpha_pulse.execution.feed_factory import create_feed
 from alpha_pulse.execution.paper_broker import PaperBroker
@@ -16,7 +17,7 @@ from alpha_pulse.market.simulated import SimulatedFeed
 from alpha_pulse.runtime.clock import SimulatedClock, SystemClock
 from alpha_pulse.testing import FakeClock, FakeFeed, FakeIds
 
-KEYS = {"ALPHA_PULSE_API_KEY": "k", "ALPHA_PULSE_API_SECRET": "s"}
+KEYS = {"EXCHANGE_API_KEY": "planted-key", "EXCHANGE_API_SECRET": "planted-secret"}
 
 
 @dataclass
@@ -73,23 +74,36 @@ def test_settings_and_parts_are_used_as_given():
     assert (broker.clock, broker.ids, broker.settings.slippage_bps) == (clock, ids, 7)
 
 
+LIVE = FeedSettings(source="ccxt")
+
+
 def test_real_mode_without_keys_names_the_variables():
-    with pytest.raises(ConfigError, match="ALPHA_PULSE_API_KEY, ALPHA_PULSE_API_SECRET") as caught:
-        create_broker("real", environ={})
+    with pytest.raises(ConfigError, match=r"EXCHANGE_API_KEY.*EXCHANGE_API_SECRET") as caught:
+        create_broker("real", Tree(feed=LIVE), environ={})
     assert "PASSWORD" not in str(caught.value)
 
 
 def test_real_mode_names_only_what_is_missing_and_the_password_where_the_venue_wants_one():
-    settings = Tree(exchange=ExchangeSettings(id="okx"))
-    with pytest.raises(ConfigError, match="not set: ALPHA_PULSE_API_PASSWORD"):
+    settings = Tree(exchange=ExchangeSettings(id="okx"), feed=LIVE)
+    with pytest.raises(ConfigError, match="EXCHANGE_API_PASSWORD") as caught:
         create_broker("real", settings, environ=KEYS)
+    assert "EXCHANGE_API_SECRET" not in str(caught.value)
 
 
-def test_real_mode_with_keys_says_that_it_is_not_built_and_keeps_the_keys_to_itself():
-    with pytest.raises(ConfigError, match="not built in this version") as caught:
-        create_broker("real", environ={"ALPHA_PULSE_API_KEY": "kkk-key", "ALPHA_PULSE_API_SECRET": "sss-secret"})
-    assert "kkk" not in str(caught.value)
-    assert "sss" not in str(caught.value)
+def test_real_mode_on_a_market_that_is_not_real_is_refused():
+    with pytest.raises(ConfigError, match=r"Fix: set feed\.source to ccxt") as caught:
+        create_broker("real", environ=KEYS)
+    assert caught.value.field == "feed.source"
+
+
+async def test_real_mode_with_keys_is_a_broker_that_shows_them_to_nobody():
+    broker = create_broker("real", Tree(feed=LIVE), environ=KEYS)
+    assert isinstance(broker, CcxtBroker)
+    assert broker.account == "binanceusdm"
+    shown = repr(vars(broker)) + repr(vars(broker.live)) + repr(vars(broker.live.connection))
+    assert KEYS["EXCHANGE_API_KEY"] not in shown
+    assert KEYS["EXCHANGE_API_SECRET"] not in shown
+    await broker.close()
 
 
 def test_the_feed_is_the_one_that_the_settings_name():

@@ -8,7 +8,7 @@ import pytest
 
 from alpha_pulse.domain.orders import OrderRequest, OrderType, Purpose, Side
 from alpha_pulse.hedging.common.types import DesiredOrder, Rejection
-from alpha_pulse.hedging.grid.backoff import after_sending, not_refused, rejection_alert
+from alpha_pulse.hedging.grid.backoff import after_sending, not_in_doubt, not_refused, rejection_alert
 
 MINUTE = 60_000
 
@@ -62,3 +62,22 @@ def test_a_person_hears_of_it_from_the_third_time_on():
     alert = rejection_alert(refused(3)[0])
     assert alert is not None
     assert alert.text.startswith("The venue rejected a grid sell 3 times in a row: no")
+
+
+def test_an_order_in_doubt_holds_its_side_of_its_node_and_nothing_else():
+    buy = DesiredOrder(Side.BUY, OrderType.LIMIT, Decimal(1), Decimal(90), Purpose.GRID, 1)
+    assert not_in_doubt([wish(1), wish(2), buy], [order(1)]) == [wish(2), buy]
+
+
+@pytest.mark.parametrize("purpose", [Purpose.REBALANCE, Purpose.FLOOR])
+def test_of_the_orders_that_close_a_gap_one_may_be_in_doubt(purpose):
+    doubtful = OrderRequest("id", "BTC/USDT:USDT", Side.BUY, OrderType.LIMIT, Decimal(1), Decimal(100), Purpose.FLOOR)
+    assert not_in_doubt([DesiredOrder(Side.SELL, OrderType.LIMIT, Decimal(1), Decimal(100), purpose)], [doubtful]) == []
+
+
+def test_a_stop_in_doubt_holds_the_place_of_the_stop():
+    doubtful = OrderRequest(
+        "id", "BTC/USDT:USDT", Side.SELL, OrderType.STOP_MARKET, Decimal(1), None, Purpose.STOP, trigger_price=Decimal(80)
+    )
+    stop = DesiredOrder(Side.SELL, OrderType.STOP_MARKET, Decimal(1), None, Purpose.STOP, trigger_price=Decimal(81))
+    assert not_in_doubt([stop, wish()], [doubtful]) == [wish()]

@@ -1,5 +1,5 @@
 import inspect
-from decimal import Decimal
+from decimal import Decimal, getcontext, localcontext
 
 import ccxt
 import pytest
@@ -80,6 +80,11 @@ def test_a_contract_of_ten_coins_is_brought_to_base_units():
     assert [tier.maintenance_rate for tier in rules.margin_tiers] == [Decimal("0.025")]
 
 
+def test_a_step_of_a_thousand_that_ccxt_cuts_to_one_is_restored():
+    rules = instrument_of(DOGE, market(precision={"price": 0.00001, "amount": 1.0}, info={"sizeMultiplier": "1000"}), ccxt.TICK_SIZE, 0.2)
+    assert rules.lot_size == Decimal(1000)
+
+
 def test_missing_limits_do_no_harm():
     rules = instrument_of(BTC, market(limits={}, maker=None, taker=float("nan"), contractSize=None), ccxt.TICK_SIZE, 1.0)
     assert (rules.min_quantity, rules.min_notional, rules.taker_fee) == (Decimal("0.001"), Decimal(0), Decimal("0.0005"))
@@ -91,7 +96,13 @@ def test_a_market_without_a_usable_tick_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"), [({"inverse": True}, "inverse"), ({"swap": False}, "no perpetual"), ({"active": False}, "halted")]
+    ("changes", "words"),
+    [
+        ({"inverse": True}, "inverse"),
+        ({"swap": False}, "no perpetual"),
+        ({"active": False}, "halted"),
+        ({"settle": "USDC"}, "settles in USDC"),
+    ],
 )
 def test_contracts_that_cannot_hedge_are_refused_by_name(changes, words):
     with pytest.raises(ConfigError, match=words):
@@ -130,3 +141,13 @@ def test_an_unknown_exchange_is_named_with_the_nearest():
 def test_the_spot_market_of_a_derivatives_only_exchange_is_elsewhere():
     assert spot_exchange_id("binanceusdm") == "binance"
     assert spot_exchange_id("bybit") == "bybit"
+
+
+async def test_ccxt_does_not_change_how_we_round():
+    exchange = make_exchange("binanceusdm")
+    with localcontext():
+        before = getcontext().rounding, dict(getcontext().traps)
+        assert exchange.decimal_to_precision("1.23456", 1, 3) == "1.235"
+        assert exchange.decimal_to_precision("1.23456", 0, 3) == "1.234"
+        assert (getcontext().rounding, dict(getcontext().traps)) == before
+    await exchange.close()

@@ -8,9 +8,11 @@ from decimal import Decimal
 
 import pytest
 
+from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.common.types import BotState, RiskMemory, RiskState
 from alpha_pulse.hedging.grid.config import BotConfig
 from alpha_pulse.hedging.grid.parts import risk_manager_for
+from alpha_pulse.hedging.risk.manager import FLATTENED
 from alpha_pulse.hedging.risk.margin import margin_distance
 from alpha_pulse.testing.snapshots import make_account, make_snapshot
 
@@ -47,7 +49,8 @@ def test_an_absolute_limit_beats_the_percentage():
 
 
 def test_without_any_limit_there_is_no_var_floor():
-    assert manager(var_limit_pct=None).assess(make_snapshot(volatility_day=0.10)).target.floor == 0.0
+    config = BotConfig.from_mapping({"risk": {"var_limit_pct": None}, "inventory_risk": {"enabled": False}})
+    assert risk_manager_for(config).assess(make_snapshot(volatility_day=0.10)).target.floor == 0.0
 
 
 def test_a_drawdown_latches_a_full_hedge_and_only_resuming_releases_it():
@@ -202,6 +205,30 @@ def test_a_liquidation_by_the_venue_halts():
     assert "liquidated" in assessment.memory.halted
     later = make_snapshot(state=replace(remembering(), risk=assessment.memory))
     assert manager().assess(later).state is RiskState.HALTED
+
+
+@pytest.mark.parametrize("halted", ["killed by the user", "unexpected error"])
+@pytest.mark.parametrize(("position", "state"), [("-0.5", RiskState.MARGIN_REDUCE), ("0", RiskState.HALTED), ("0.0004", RiskState.HALTED)])
+def test_the_wish_to_flatten_beats_a_halt(halted, position, state):
+    """A bot that broke must still be able to close its position; when flat it is halted, and says why."""
+    snapshot = make_snapshot(account=make_account(position), state=remembering(flattened=True, halted=halted))
+    assessment = manager().assess(snapshot)
+    assert (assessment.state, assessment.memory.reasons) == (state, (FLATTENED,))
+    assert assessment.memory.halted == halted
+    assert assessment.reduce_to == 0.0
+
+
+def test_a_liquidation_while_flattening_is_remembered_as_a_halt():
+    snapshot = make_snapshot(account=make_account(liquidated=True), state=remembering(flattened=True))
+    assessment = manager().assess(snapshot)
+    assert assessment.state is RiskState.HALTED
+    assert "liquidated" in assessment.memory.halted
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.3, 0, 1, 1.2])
+def test_a_confidence_that_is_no_tail_is_refused(confidence):
+    with pytest.raises(ConfigError, match="var_confidence"):
+        manager(var_confidence=confidence)
 
 
 def test_the_caps_of_the_curve_move_in_steps():

@@ -112,3 +112,20 @@ def test_a_cap_on_the_position_is_no_matter_of_margin():
 def test_a_short_inventory_is_stopped_above_with_a_buy():
     size = stop_size(-1.0, 0.5, 0.1, 115.0, 120.0, 100.0, 1.0, 1.0)
     assert size.quantity == pytest.approx(0.6)
+
+
+def test_the_venues_own_margin_must_carry_the_stop_and_what_rests_beside_it():
+    """Wallet 30 at a limit of 3, S = 1, F = −0.5 from 100: at 85·1.02 the equity is 36.65, of which 99 % carry 1.2554."""
+    known = {"unwinding": 0.0, "trigger": 85.0, "wallet": 30.0, "entry": 100.0, "leverage": 3.0, "max_position": 1.0}
+    assert stop_size(1.0, -0.5, **known, resting=0.25, limit=3.0).quantity == pytest.approx(0.5)
+    crowded = stop_size(1.0, -0.5, **known, resting=0.5, limit=3.0)
+    assert crowded.quantity == pytest.approx(2.97 * 36.65 / 86.7 - 0.5 - 0.5)
+    richer = stop_size(1.0, -0.5, **(known | {"wallet": 30.0 + crowded.top_up}), resting=0.5, limit=3.0)
+    assert richer.shortfall == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_short_inventorys_stop_has_its_margin_both_at_the_trigger_and_a_little_beyond():
+    known = {"unwinding": 0.0, "trigger": 115.0, "wallet": 32.0, "entry": 100.0, "leverage": 3.0, "max_position": 1.0}
+    size = stop_size(-1.0, 0.5, **known, resting=0.5, limit=3.0)
+    for price in (115.0, 115.0 * 1.02):
+        assert (0.5 + size.quantity + 0.5) * price <= 3.0 * (32.0 + 0.5 * (price - 100.0))

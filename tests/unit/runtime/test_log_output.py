@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from loguru import logger
@@ -16,6 +20,7 @@ from alpha_pulse.errors import ConfigError
 from alpha_pulse.runtime import logging as runtime_logging
 from alpha_pulse.runtime.config import LoggingSettings
 from alpha_pulse.runtime.logging import configure_logging, mask, register_secret
+from alpha_pulse.runtime.masking import forget_secrets
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +30,8 @@ def _clean_sinks() -> Iterator[None]:
     yield
     logger.remove()
     logger.configure(patcher=lambda _record: None)
-    runtime_logging._secrets.clear()
+    forget_secrets()
+    sys.excepthook = sys.__excepthook__
     for name, item in foreign.items():
         item.handlers, level, item.propagate = before[name]
         item.setLevel(level)
@@ -104,6 +110,101 @@ def test_a_blank_secret_masks_nothing():
     register_secret("")
     register_secret("  ")
     assert mask("as it   was") == "as it   was"
+
+
+PLANTED = "sk-live/9+Zz==Qq\\end"
+
+
+@pytest.mark.parametrize("before", ["", "a", "user:", "üs"])
+@pytest.mark.parametrize("after", ["", "!", "!!"])
+def test_a_secret_is_masked_in_base64_wherever_it_stands_in_it(before, after):
+    register_secret("supersecretvalue1")
+    data = f"{before}supersecretvalue1{after}".encode()
+    for coded in (base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode().rstrip("=")):
+        masked = mask(f"Basic {coded}")
+        assert "***" in masked
+        assert len(masked) < len("Basic ***") + 16  # nothing is left but what stood beside it
+
+
+def test_a_secret_is_masked_in_every_encoding_that_it_travels_in():
+    register_secret(PLANTED)
+    for form in (
+        quote(PLANTED, safe=""),
+        quote(PLANTED),
+        quote(PLANTED, safe="").replace("%2F", "%2f").replace("%2B", "%2b").replace("%3D", "%3d").replace("%5C", "%5c"),
+        json.dumps({"k": PLANTED}),
+        repr(PLANTED),
+        str(PLANTED.encode()),
+    ):
+        assert "9+Zz" not in mask(form)
+        assert "9%2" not in mask(form)
+
+
+def test_every_line_of_a_private_key_is_masked():
+    register_secret("-----BEGIN KEY-----\nMIGHAgEAMBMGByqGSM49\nAgEGCCqGSM49AwEHBG0wawIB\n-----END KEY-----\n")
+    assert mask("parse error near AgEGCCqGSM49AwEHBG0wawIB") == "parse error near ***"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("GET /fapi/v1/order?symbol=BTCUSDT&signature=0a1b2c&x=1", "GET /fapi/v1/order?symbol=BTCUSDT&signature=***&x=1"),
+        ("{'X-MBX-APIKEY': 'abc', 'n': 1}", "{'X-MBX-APIKEY': '***', 'n': 1}"),
+        ("X-MBX-APIKEY: abc\r\nHost: x", "X-MBX-APIKEY: ***\r\nHost: x"),
+        ("(b'x-mbx-apikey', b'abc')", "(b'x-mbx-apikey', b'***')"),
+        ("Authorization: Bearer abc.def", "Authorization: ***"),
+        ("{'KEY': 'abc', 'SIGN': 'def'}", "{'KEY': '***', 'SIGN': '***'}"),
+        ("postgresql+asyncpg://bot:pw@db/x", "postgresql+asyncpg://bot:***@db/x"),
+        ("wss://x/ws?listenKey=abc", "wss://x/ws?listenKey=***"),
+        ("unknown key: grid.levels, sign: -1", "unknown key: grid.levels, sign: -1"),
+        ("Filled sell 0.1 at 100", "Filled sell 0.1 at 100"),
+    ],
+)
+def test_what_looks_like_a_credential_is_masked_without_being_registered(text, masked):
+    assert mask(text) == masked
+
+
+def test_bound_fields_named_like_credentials_and_numeric_secrets_are_masked(log):
+    configure_logging(LoggingSettings(file=log, json=True), console=False)
+    register_secret("123456789")
+    logger.bind(headers={"X-MBX-APIKEY": "abc", "Accept": "json"}, signature="f00", number=123456789, other=5).info("sent")
+    (line,) = lines(log)
+    assert json.loads(line)["fields"] == {
+        "headers": {"X-MBX-APIKEY": "***", "Accept": "json"},
+        "signature": "***",
+        "number": "***",
+        "other": 5,
+    }
+
+
+def test_a_traceback_shows_neither_registered_secrets_nor_the_values_of_variables(log):
+    configure_logging(LoggingSettings(file=log), console=False)
+    register_secret("planted-secret-1")
+    local = "not registered 42"
+    error = ExceptionGroup("several", [ValueError("with planted-secret-1")])
+    error.add_note(f"note: {quote('planted-secret-1')}")
+    try:
+        raise error
+    except ExceptionGroup:
+        logger.opt(exception=True).error("failed")
+    written = log.read_text()
+    assert "planted" not in written
+    assert local not in written
+    assert "note: ***" in written
+
+
+def test_what_python_prints_of_an_uncaught_error_is_masked():
+    code = (
+        "from alpha_pulse.runtime.logging import configure_logging, register_secret\n"
+        "from alpha_pulse.runtime.config import LoggingSettings\n"
+        "configure_logging(LoggingSettings(file=None)); register_secret('planted-'+'secret')\n"
+        "raise RuntimeError('planted-'+'secret')\n"
+    )
+    done = subprocess.run(  # noqa: S603 - our own interpreter and text
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("RuntimeError: ***\n")
 
 
 def test_warnings_of_libraries_reach_the_log_and_their_chatter_does_not(log):

@@ -150,7 +150,7 @@ def test_a_limit_that_may_be_off_says_so():
         ({"grid": {"ratio": 0.5}}, "write hedge.ratio"),
         ({"hegde": {"ratio": 0.5}}, "write hedge"),
         ({"risk": {"zzzz": 1}}, "known here: alert_distance, cut_distance"),
-        ({"zzzzzzzz": 1}, "known here: execution, grid, hedge, inventory, risk"),
+        ({"zzzzzzzz": 1}, "known here: execution, grid, hedge, inventory, inventory_risk, llm, portfolio, risk, sizers"),
     ],
 )
 def test_an_unknown_key_names_the_nearest_known_one(config, fix):
@@ -163,7 +163,7 @@ def test_an_unknown_key_names_the_nearest_known_one(config, fix):
 def test_a_secret_is_not_repeated(key):
     message = refusal({"risk": {key: "hunter2"}})
     assert "hunter2" not in message
-    assert "ALPHA_PULSE_API_KEY" in message
+    assert "EXCHANGE_API_KEY" in message
 
 
 def test_all_problems_are_listed_at_once():

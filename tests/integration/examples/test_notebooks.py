@@ -1,0 +1,117 @@
+"""The notebooks as a reader runs them: every cell in a kernel of its own, in an empty folder, with all of their plots."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+import sys
+from pathlib import Path
+from statistics import NormalDist
+
+import nbclient
+import nbformat
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def nothing_of_the_user(tmp_path, monkeypatch):
+    """Jupyter as in a fresh checkout: kernels, settings and history of whoever runs the tests do not count. Gives an empty folder."""
+    for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(variable, str(tmp_path / "jupyter"))
+    for variable in ("JUPYTER_PATH", "MPLBACKEND"):
+        monkeypatch.delenv(variable, raising=False)
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    return folder
+
+
+async def executed(name, folder):
+    """What the cells printed, by the cell's id, and the figures that they drew."""
+    book = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
+    client = nbclient.NotebookClient(book, kernel_name="python3", timeout=60, resources={"metadata": {"path": str(folder)}})
+    await client.async_execute()  # a cell that fails raises
+    printed: dict[str, str] = {}
+    figures: dict[str, bytes] = {}
+    for cell in book.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream":
+                assert output.name == "stdout", f"{cell.id} warns: {output.text}"
+                printed[cell.id] = printed.get(cell.id, "") + output.text
+            else:
+                assert cell.id not in figures
+                figures[cell.id] = base64.b64decode(output.data["image/png"])
+    assert list(folder.iterdir()) == [], "a notebook leaves nothing behind"
+    assert all(figure.startswith(PNG) and len(figure) > 5000 for figure in figures.values())
+    return printed, set(figures)
+
+
+def numbers(pattern, text):
+    found = re.search(pattern, text)
+    assert found, text
+    return [float(group.replace(",", "")) for group in found.groups()]
+
+
+async def test_the_notebook_of_the_spline_sizer_runs_draws_and_computes(nothing_of_the_user):
+    printed, figures = await executed("spline_sizer", nothing_of_the_user)
+    assert figures == {"curves", "monotone", "weight", "hedge", "contributions"}
+    assert "knot 3 = (1.0, 0.3): its hedge is below 0.4" in printed["refused"]
+    curve, weight, hedge = numbers(r"says ([\d.]+)%, times ([\d.]+) is a hedge of ([\d.]+)%", printed["hedge"])
+    confidence = math.log(500_001) / math.log(10_000_001)
+    assert (curve, weight, hedge) == (75.0, round(confidence, 3), round(75 * confidence, 1))
+    parts = re.findall(r"^(\w+) +([\d.]+) +([\d.]+)% +([\d.]+) +([\d.]+)%$", printed["readings"], re.MULTILINE)
+    assert [name for name, *_ in parts] == ["sentiment", "volatility", "momentum", "funding"]
+    assert [float(share) for _, _, _, share, _ in parts] == [0.125, 0.375, 0.25, 0.25]
+    (given,) = numbers(r"hedge ([\d.]+)% of", printed["readings"])
+    assert given == pytest.approx(sum(float(part) for *_, part in parts) * math.log(400_001) / math.log(10_000_001), abs=0.25)
+    assert "normalised: True" in printed["readings"]
+    assert printed["checks"] == "all hold\n"
+
+
+async def test_the_notebook_of_the_signal_engine_runs_draws_and_computes(nothing_of_the_user):
+    printed, figures = await executed("signal_engine", nothing_of_the_user)
+    assert figures == {"size", "funding", "sweep", "distributions", "methods"}
+    # funding of 0.02 % · 3 · 365 = 21.9 % is full, the mean return is −1.375 %, volatility lies 1/5 of the way from 5 % to 10 %
+    values = (-1.0, -0.01375 / 0.05, -0.2)
+    combined, confidence = numbers(r"combined +(\S+) +confidence (\S+)", printed["decision"])
+    assert combined == pytest.approx(0.3 * values[0] + 0.5 * values[1] + 0.2 * values[2], abs=6e-4)
+    mean = sum(values) / 3
+    assert confidence == pytest.approx(1 - sum((value - mean) ** 2 for value in values) / 3, abs=6e-4)
+    assert "REDUCE_LONG, magnitude 0.642" in printed["decision"]  # 0.4775·(0.2 + 0.8·0.8702)·1.5
+    assert re.findall(r"is ([\d.]+)% a year: signal (\S+)", printed["funding"]) == [
+        ("26.28", "-1.00"),
+        ("6.57", "-0.66"),
+        ("3.29", "-0.33"),
+    ]
+    normal = NormalDist(0.004, 0.04)
+    assert numbers(r"p_loss +([\d.]+)%", printed["distributions"]) == [round(100 * normal.cdf(0), 2)]
+    assert numbers(r"var_5 +([\d.]+)%", printed["distributions"]) == [round(-100 * normal.inv_cdf(0.05), 2)]
+    plain, fat = numbers(r"cvar_5 +([\d.]+)% +([\d.]+)%", printed["distributions"])
+    assert plain == pytest.approx(100 * (-0.004 + 0.04 * NormalDist().pdf(NormalDist().inv_cdf(0.05)) / 0.05), abs=0.006)
+    assert fat > plain
+    assert printed["checks"] == "all hold\n"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_outputs_so_that_its_changes_can_be_read(path):
+    book = nbformat.read(path, as_version=4)
+    nbformat.validate(book)
+    assert book.metadata.kernelspec.name == "python3"
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    assert {cell.id for cell in book.cells} >= {"title", "checks"}
+    assert path.read_text(encoding="utf-8").endswith("}\n")
+
+
+def test_the_kernel_is_the_one_of_this_environment(nothing_of_the_user):
+    specs = KernelSpecManager()
+    assert Path(specs.get_kernel_spec("python3").resource_dir).is_relative_to(sys.prefix)
+
+
+def test_both_notebooks_are_tested():
+    assert [path.stem for path in NOTEBOOKS] == ["signal_engine", "spline_sizer"]
