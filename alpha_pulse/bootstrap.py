@@ -8,14 +8,15 @@ import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import stamina
 from loguru import logger
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from alpha_pulse.domain.catalog import hedge_pair
-from alpha_pulse.errors import AlphaPulseError, ConfigError
+from alpha_pulse.errors import AlphaPulseError, ConfigError, Transient
 from alpha_pulse.execution.broker_factory import create_broker, live_account
 from alpha_pulse.execution.config import ExchangeSettings
 from alpha_pulse.execution.feed_factory import create_feed, live_feed
@@ -38,6 +39,8 @@ from alpha_pulse.runtime.logging import configure_logging, register_secret
 from alpha_pulse.runtime.notify.notifier import Notifier, create_notifier
 from alpha_pulse.runtime.process import SystemHost
 from alpha_pulse.settings import Settings, each_pair
+
+_LONGEST_START_WAIT_S: Final = 8.0  # between two tries; a stop takes effect after it
 
 if TYPE_CHECKING:
     from alpha_pulse.execution.live.account import LiveAccount
@@ -131,12 +134,12 @@ async def run_bot(settings: Settings) -> int:
     engine = await open_database(settings.store.url)
     try:
         bots = await _bots(pairs, engine, notifier)
-        loop = asyncio.get_running_loop()
+        loop, stopping = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _stop_all, bots, f"signal {number.name}")
+            loop.add_signal_handler(number, _stop_all, bots, f"signal {number.name}", stopping)
         if len(bots) == 1:
-            return await _run(bots[0], pairs[0])
-        runs = (_run_beside(bot, one) for bot, one in zip(bots, pairs, strict=True))
+            return await _run(bots[0], pairs[0], stopping)
+        runs = (_run_beside(bot, one, stopping) for bot, one in zip(bots, pairs, strict=True))
         return max(_exit_code(end, one) for end, one in zip(await asyncio.gather(*runs, return_exceptions=True), pairs, strict=True))
     finally:
         await engine.dispose()
@@ -199,13 +202,38 @@ def _feeds(pairs: tuple[Settings, ...], together: Together, step: Lockstep | Non
     return feeds
 
 
-def _stop_all(bots: list[GridHedgeBot], reason: str) -> None:
+def _stop_all(bots: list[GridHedgeBot], reason: str, stopping: asyncio.Event) -> None:
+    stopping.set()
     for bot in bots:
         bot.request_stop(reason)
 
 
-async def _run(bot: GridHedgeBot, settings: Settings) -> int:
-    await bot.start()
+async def _start(bot: GridHedgeBot, settings: Settings, stopping: asyncio.Event) -> bool:
+    """Start, and try again for a while where the exchange or the database does not answer; False if a stop came first.
+
+    Raises:
+        Transient: the last try did, and the time is up.
+    """
+    within = settings.exchange.start_within_s if settings.feed.source == "ccxt" else 0.0
+    retries = stamina.retry_context(
+        on=Transient, attempts=None if within else 1, timeout=within or None, wait_initial=0.5, wait_max=_LONGEST_START_WAIT_S
+    )
+    async for attempt in retries:
+        with attempt:
+            if stopping.is_set():
+                return False
+            try:
+                await bot.start()
+            except Transient as error:
+                logger.warning("{} did not start: {}", settings.symbol, error)
+                raise
+    return True
+
+
+async def _run(bot: GridHedgeBot, settings: Settings, stopping: asyncio.Event) -> int:
+    if not await _start(bot, settings, stopping):
+        logger.info("Stopped before {} had started", settings.symbol)
+        return 0
     logger.info(
         "Running {} in {} mode on a {} market; stop with Ctrl-C or `alpha-pulse stop`",
         settings.symbol,
@@ -224,11 +252,11 @@ def _exit_code(end: int | BaseException, settings: Settings) -> int:
     return 1
 
 
-async def _run_beside(bot: GridHedgeBot, settings: Settings) -> int:
+async def _run_beside(bot: GridHedgeBot, settings: Settings, stopping: asyncio.Event) -> int:
     """One of several: what ends it is said, and ends nothing else."""
     with logger.contextualize(pair=bot.pair.name):
         try:
-            return await _run(bot, settings)
+            return await _run(bot, settings, stopping)
         except AlphaPulseError as error:
             logger.error("This pair has ended, the others go on: {}", error)
             return 1

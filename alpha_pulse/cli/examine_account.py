@@ -85,7 +85,7 @@ class _Look:
         self._settings = settings
         self._exchange = settings.exchange
         self._pair = hedge_pair(settings.symbol)
-        self._guard = RequestGuard(reserve=settings.exchange.reserve)
+        self._guard = RequestGuard(reserve=settings.exchange.reserve, weight_per_minute=settings.exchange.budget())
 
     def say(self, topic: str, what: str, severity: Severity = Severity.OK, fix: str = "") -> None:
         """Add a finding."""
@@ -226,7 +226,7 @@ class _Look:
 
     async def _position(self, connection: Connection, market: Mapping[str, Any], setup: AccountSetup | None) -> VenuePosition:
         hedge_mode = connection.hedge_mode if setup is None or setup.hedge_mode is None else setup.hedge_mode
-        rows = await connection.position(self._pair.perpetual)
+        _, rows = await connection.position(self._pair.perpetual)
         coins = self._settings.inventory.coins
         sign = -1 if coins is not None and coins < ZERO else 1
         found = connection.dialect.position_of(rows, self._pair.perpetual, market, hedge_mode, sign)

@@ -149,6 +149,10 @@ class CcxtBroker:
         except TimeoutError as error:
             raise Transient(f"{symbol}: the account could not be read within {patience:g} s") from error
 
+    def rules(self, symbol: str) -> Instrument:
+        """See ``Relisting``."""
+        return self._desk(symbol).terms.instrument
+
     def drain_events(self) -> list[Event]:
         """What happened at the venue that a person should know, once."""
         return [event for found in self._open.values() for event in found.desk.voice.drain()]

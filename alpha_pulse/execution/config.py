@@ -85,6 +85,9 @@ class ExchangeSettings(Section):
         120, description="The venue cancels the contract's resting orders, not the stop, if the bot is silent this long; 0 = off [s]"
     )
     request_timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(5, description="An answer that takes longer counts as lost [s]")
+    start_within_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        60, description="A start that the exchange does not answer is tried again for this long; 0 = once [s]"
+    )
     settle_after_s: Annotated[float, Field(gt=0, le=600)] = Field(
         15, description="An order without an answer counts as never arrived after this, if the venue then still knows nothing of it [s]"
     )
@@ -107,9 +110,16 @@ class ExchangeSettings(Section):
         "halt", description="Then: stop until a person has looked, or take the position over as it is, booked at mark [name]"
     )
     stream_silent_s: Annotated[float, Field(ge=1, le=300)] = Field(27, description="A websocket without life for this long is rebuilt [s]")
+    weight_per_minute: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="The request budget in ccxt's weights; null = what the exchange documents, else what ccxt counts on [1/min]"
+    )
     reserve: Annotated[float, Field(ge=0, le=0.9)] = Field(
         0.25, description="Share of the request budget kept for cancels and protective orders [fraction]"
     )
+
+    def budget(self) -> dict[str, float]:
+        """The request budget that is given, by ccxt id [weight/min]."""
+        return {} if self.weight_per_minute is None else {self.id: self.weight_per_minute}
 
     @field_validator("options", mode="before")
     @classmethod

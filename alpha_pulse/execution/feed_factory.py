@@ -49,7 +49,7 @@ def live_feed(
         ws_url=exchange.ws_url,
         clock=clock or SystemClock(),
         pace=Pace(update=settings.update_interval_s),
-        guard=guard,
+        guard=guard or RequestGuard(weight_per_minute=exchange.budget()),
     )
 
 

@@ -48,7 +48,9 @@ class SpotAccounts:
                 settings.id in WITH_PASSWORD,
                 os.environ if environ is None else environ,
             )
-            self._known[name] = SpotAccount(settings, keys, guard or RequestGuard(reserve=settings.reserve), refresh_s=refresh_s)
+            self._known[name] = SpotAccount(
+                settings, keys, guard or RequestGuard(reserve=settings.reserve, weight_per_minute=settings.budget()), refresh_s=refresh_s
+            )
         return self._known[name]
 
 

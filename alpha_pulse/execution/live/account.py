@@ -24,6 +24,7 @@ from alpha_pulse.runtime.secrets import ExchangeKeys
 
 _LEAST_GAP_S: Final = 0.25  # between two reconciliations of a pair
 _LONGEST_WAIT_S: Final = 30.0
+_LONGEST_SHARE_S: Final = 5.0  # an answer about the whole account serves every pair that asks on schedule within this time
 _FIRST_LOOKS: Final = 20  # how often a start looks, besides, for a position and its trades to agree
 
 
@@ -33,10 +34,10 @@ class LiveAccount:
     def __init__(self, settings: ExchangeSettings, keys: ExchangeKeys, *, guard: RequestGuard | None = None, pairs: int = 1) -> None:
         self.settings = settings
         self.name = settings.account or settings.id
-        self.guard = guard or RequestGuard(reserve=settings.reserve)
+        self.guard = guard or RequestGuard(reserve=settings.reserve, weight_per_minute=settings.budget())
         self.connection = Connection(settings, keys, self.guard)
-        if pairs > 1:
-            self.connection.share_s = min(1.0, settings.reconcile_s / 2)
+        self.connection.dialect.share_s = settings.reconcile_s if pairs > 1 else 0.0
+        self.share_s = min(_LONGEST_SHARE_S, settings.reconcile_s / 3) if pairs > 1 else 0.0
         self.share = Decimal(1) / pairs  # of the wallet that each pair counts on
         self.armed_at: dict[str, float] = {}  # loop time at which the venue last confirmed the dead-man switch
         self._desks: dict[str, LiveDesk] = {}
@@ -105,16 +106,19 @@ class LiveAccount:
 
     # --- reconciling ------------------------------------------------------------------------------------------------
     async def _keep_reconciling(self, desk: LiveDesk) -> None:
-        """On a schedule, and at once when a desk wants it."""
+        """On a schedule, at the same moments for all pairs so that they share answers, and at once when a desk wants it."""
+        loop, every = asyncio.get_running_loop(), self.settings.reconcile_s
         while True:
             try:
-                async with asyncio.timeout(self.settings.reconcile_s):
+                async with asyncio.timeout(every - loop.time() % every):
                     await desk.wanted.wait()
             except TimeoutError:
-                pass
+                scheduled = not desk.wanted.is_set()
+            else:
+                scheduled = False
             missed = desk.trades.missed
             try:
-                await self._reconcile(desk)
+                await self._reconcile(desk, share_s=self.share_s if scheduled else 0.0)
             except Fatal as error:
                 desk.voice.halt(str(error))
                 return
@@ -122,7 +126,7 @@ class LiveAccount:
                 self.stream.rebuild(f"{desk.symbol}: trades arrived over REST that the stream did not bring")
             await asyncio.sleep(_LEAST_GAP_S)
 
-    async def _reconcile(self, desk: LiveDesk) -> None:
+    async def _reconcile(self, desk: LiveDesk, *, share_s: float) -> None:
         retries = stamina.retry_context(
             on=Transient, attempts=None, timeout=None, wait_initial=0.5, wait_max=_LONGEST_WAIT_S, wait_jitter=0.5
         )
@@ -130,7 +134,7 @@ class LiveAccount:
         async for attempt in retries:
             with attempt:
                 try:
-                    await desk.reconcile()
+                    await desk.reconcile(share_s=share_s)
                 except Transient as error:
                     if not failed:
                         logger.warning("{}: the account cannot be read ({}); trying on", desk.symbol, error)

@@ -94,6 +94,12 @@ class PairBooks:
         self.ledger.lots = int(self.ledger.lots * kept / finer)
         self.ledger.lot_size = finer
 
+    def relist(self, instrument: Instrument) -> None:
+        """The venue's trading rules are these now."""
+        self.instrument = instrument
+        self._keep_lots(self.ledger.lot_size)
+        self._account, self.changed = None, True
+
     def unsaved(self) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
         """Fills and funding that the journal does not have yet."""
         fills, funding = self._saved

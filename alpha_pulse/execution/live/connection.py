@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -15,6 +16,7 @@ from alpha_pulse.domain.instrument import HedgePair
 from alpha_pulse.domain.orders import OrderRequest, OrderType
 from alpha_pulse.errors import Rejected, Transient
 from alpha_pulse.execution.config import ExchangeSettings
+from alpha_pulse.execution.sharing import Shared
 from alpha_pulse.execution.venues import Dialect, dialect_for
 from alpha_pulse.execution.venues.errors import translate_write
 from alpha_pulse.execution.venues.structures import OrderCall
@@ -35,9 +37,11 @@ class Connection:
         self.guard = guard
         self.dialect: Dialect = dialect_for(settings.id, margin_mode=settings.margin_mode, leverage=settings.leverage)
         self.hedge_mode = settings.position_mode == "hedge"
-        self.share_s = 0.0  # an answer about the whole account serves every pair that asks within this time [s]
-        self._balance: tuple[float, Mapping[str, Any]] | None = None
-        self._balance_lock = asyncio.Lock()
+        self._markets: Shared[None] = Shared()
+        self._balance: Shared[Mapping[str, Any]] = Shared()
+        self._positions: Shared[list[Mapping[str, Any]]] = Shared()
+        self._funding_since: dict[str, int] = {}  # by perpetual: what its pair asked for last
+        self._funding: Shared[tuple[int, list[Mapping[str, Any]]]] = Shared()
         self._keys = keys
         self.listed: dict[str, str] = {}  # by perpetual: the name by which the venue answers
         self._pairs: list[HedgePair] = []
@@ -79,6 +83,19 @@ class Connection:
         """Measure how far the venue's clock is from ours, where ccxt can."""
         if hasattr(self.rest, "load_time_difference") and self.rest.has.get("fetchTime"):
             await self.read(self.rest.load_time_difference)
+
+    async def reload(self, *, after: float) -> None:
+        """Read the markets again, unless that was done ``after`` (the loop's time) or later. Raises ``Transient`` or ``Fatal``."""
+
+        async def load() -> None:
+            if not await self.read(lambda: self.rest.load_markets(True)):
+                raise Transient(f"{self.settings.id} answered, but not with a list of its markets")
+            self.stream.set_markets(self.rest.markets)
+            for pair in self._pairs:
+                for exchange in (self.rest, self.stream):
+                    learn_name(exchange, pair)
+
+        await self._markets.get(load, after=after)
 
     def learn(self, pair: HedgePair) -> str:
         """Get to know a pair; the name by which the venue answers. Raises ``ConfigError`` for one that it does not list."""
@@ -185,25 +202,44 @@ class Connection:
             raise Transient(f"{self.settings.id} answered with trades that lack an id or a time")
         return page
 
-    async def funding(self, symbol: str, since_ms: int) -> list[Mapping[str, Any]]:
-        """Funding payments of a contract from ``since_ms`` on; empty where ccxt cannot read them."""
+    async def funding(self, symbol: str, since_ms: int, *, after: float = math.inf) -> list[Mapping[str, Any]]:
+        """Funding payments of a contract from ``since_ms`` on; empty where ccxt cannot read them. ``after`` as for ``balance``."""
         if not self.rest.has.get("fetchFundingHistory"):
             return []
+        if self._shares():
+            self._funding_since[symbol] = since_ms
+            _, (from_ms, rows) = await self._funding.get(partial(self._funding_page, None, min(self._funding_since.values())), after=after)
+            if from_ms <= since_ms and len(rows) < _PAGE:
+                listed = self.listed[symbol]
+                return [row for row in rows if row.get("symbol") == listed and int(row["timestamp"]) >= since_ms]
+        return (await self._funding_page(symbol, since_ms))[1]
+
+    async def _funding_page(self, symbol: str | None, since_ms: int) -> tuple[int, list[Mapping[str, Any]]]:
         rows: Sequence[Mapping[str, Any]] = await self.read(lambda: self.rest.fetch_funding_history(symbol, since_ms, _PAGE))
-        return sorted(rows, key=lambda row: int(row["timestamp"]))
+        return since_ms, sorted(rows, key=lambda row: int(row["timestamp"]))
 
-    async def balance(self) -> tuple[float, Mapping[str, Any]]:
-        """When the account's balance was asked for (the loop's time), and its structure. Pairs that ask at once share an answer."""
-        async with self._balance_lock:
-            now = asyncio.get_running_loop().time()
-            if self._balance is None or now - self._balance[0] > self.share_s:
-                self._balance = now, await self.read(self.rest.fetch_balance)
-            return self._balance
+    async def balance(self, *, after: float = math.inf) -> tuple[float, Mapping[str, Any]]:
+        """When the account's balance was asked for (the loop's time), and its structure: an answer that another pair asked for will do
+        if that was ``after`` or later.
+        """
+        return await self._balance.get(lambda: self.read(self.rest.fetch_balance), after=after)
 
-    async def position(self, symbol: str) -> Sequence[Mapping[str, Any]]:
-        """Position structures of one contract; empty means flat. Raises ``ValueError`` where that cannot be believed."""
-        found: Sequence[Mapping[str, Any]] = await self.read(lambda: self.dialect.fetch_positions(self.rest, self.listed[symbol]))
-        return found
+    async def position(self, symbol: str, *, after: float = math.inf) -> tuple[float, Sequence[Mapping[str, Any]]]:
+        """When they were asked for, and the position structures of one contract; empty means flat. ``after`` as for ``balance``.
+
+        Raises:
+            ValueError: the answer cannot be believed.
+        """
+        listed = self.listed[symbol]
+        if self._shares():
+            at, rows = await self._positions.get(lambda: self.read(lambda: self.dialect.fetch_positions(self.rest, None)), after=after)
+            return at, [row for row in rows if row.get("symbol") == listed]
+        now = asyncio.get_running_loop().time()
+        return now, await self.read(lambda: self.dialect.fetch_positions(self.rest, listed))
+
+    def _shares(self) -> bool:
+        """Whether questions are asked for all contracts together."""
+        return len(self._pairs) > 1 and self.dialect.answers_for_all
 
     # --- writing ----------------------------------------------------------------------------------------------------
     async def create(self, request: OrderRequest, inventory_sign: int) -> Mapping[str, Any]:

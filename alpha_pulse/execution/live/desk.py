@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -13,13 +14,14 @@ from alpha_pulse.domain.instrument import ZERO
 from alpha_pulse.domain.market import MarketUpdate
 from alpha_pulse.domain.orders import Fill, Order, OrderRequest
 from alpha_pulse.domain.position import Account
-from alpha_pulse.errors import AlphaPulseError, Fatal, Transient
+from alpha_pulse.errors import AlphaPulseError, ConfigError, Fatal, Transient
 from alpha_pulse.execution.config import ExchangeSettings
 from alpha_pulse.execution.journal import PaperJournal
 from alpha_pulse.execution.live.batches import cancel_many, create_many
 from alpha_pulse.execution.live.books import PairBooks
 from alpha_pulse.execution.live.connection import Connection
 from alpha_pulse.execution.live.orders import OrderDesk
+from alpha_pulse.execution.live.rules import changes, rules_now
 from alpha_pulse.execution.live.terms import Terms
 from alpha_pulse.execution.live.trades import OVERLAP_MS, TradeDesk
 from alpha_pulse.execution.live.voice import Voice
@@ -27,6 +29,7 @@ from alpha_pulse.execution.venues.structures import VenuePosition
 from alpha_pulse.hedging.common.interfaces import Clock
 
 _VERIFIED_EVERY: Final = 20  # reconciliations: whether the account is still set as at the start
+_TRADES_EVERY: Final = 4  # reconciliations: the list of trades, where nothing disagrees and answers are shared
 _DOUBTED_EVERY: Final = 4  # the same after an order was refused
 
 
@@ -60,7 +63,10 @@ class LiveDesk:
         self._clock = clock
         self._journal = journal
         self._account = account
+        self._market_now = market_now
         self._verified_at = 0.0  # loop time at which the account's setup was last looked at; 0 = at the start
+        self._trades_at = -1e9  # loop time of the last list of trades
+        self._trades_every_s = _TRADES_EVERY * settings.reconcile_s
         self._disagrees_since = 0.0
         self._disagreement = ""
         self._lock = asyncio.Lock()
@@ -141,13 +147,17 @@ class LiveDesk:
             self.voice.nudge()
 
     # --- reconciliation ---------------------------------------------------------------------------------------------
-    async def reconcile(self) -> bool:
-        """Read everything and compare; whether all of it agrees. Raises ``Transient`` or ``Fatal`` where it cannot be read."""
+    async def reconcile(self, *, share_s: float = 0.0) -> bool:
+        """Read everything and compare; whether all of it agrees. Raises ``Transient`` or ``Fatal`` where it cannot be read.
+
+        With ``share_s`` what another pair has read of the account in that time [s] will do, as long as nothing was booked since, and the
+        list of trades is read only now and then: a trade that nobody told of shows in the position.
+        """
         async with self._lock:
             self.wanted.clear()
             asked_at = self._now()
             try:
-                agreed = await self._read_all(asked_at)
+                agreed = await self._read_all(asked_at, share_s)
             except ValueError as error:
                 raise Transient(f"an unreadable answer: {error}") from error
             if agreed:
@@ -156,42 +166,47 @@ class LiveDesk:
             await self.save()
             return agreed
 
-    async def _read_all(self, asked_at: float) -> bool:
+    async def _read_all(self, asked_at: float, share_s: float) -> bool:
         """The wallet and the position first: what was traded until then is listed afterwards."""
         asked_ms = self._connection.venue_ms()
-        balance_at, balance = await self._connection.balance()
+        after = max(asked_at - share_s, self.trades.booked_at) if share_s else asked_at
+        balance_at, balance = await self._connection.balance(after=after)
         cash = self._dialect.wallet_of(balance, self.terms.instrument.quote)
-        position = await self._read_position()
+        position_at, position = await self._read_position(after)
         await self.orders.read_all(asked_at)
+        trades_due = not share_s or position.quantity != self.books.ledger.quantity or asked_at - self._trades_at >= self._trades_every_s
         if not self.books.opened_ms:
             if not await self._begin(position, asked_ms):
                 return False
         else:
-            await self.trades.read_trades(asked_ms)
-            await self.trades.read_funding(asked_ms)
+            if trades_due:
+                await self.trades.read_trades(asked_ms)
+                self._trades_at = asked_at
+            await self.trades.read_funding(asked_ms, after=balance_at)
         self._note_leverage(position.leverage)
-        if self.trades.booked_at > asked_at and self.books.ledger.quantity != position.quantity:
+        if self.trades.booked_at > position_at and self.books.ledger.quantity != position.quantity:
             self.wanted.set()  # something was traded meanwhile: the numbers are of different moments
             return False
         if self.trades.booked_at < balance_at:
             cash *= self.terms.share
-            if self.books.opened_ms and self.books.unexplained(cash):
-                await self.trades.read_funding(asked_ms, now=True)  # before anything counts as a flow
-            self.books.wallet_is(cash)
+            known = not self.books.opened_ms or not self.books.unexplained(cash)
+            if known or await self.trades.read_funding(asked_ms, now=True, after=balance_at):  # before anything counts as a flow
+                self.books.wallet_is(cash)
         agreed = self._compare(position.quantity)
-        if agreed:  # else a list of trades may have ended too early: the next reading begins where this one did
+        if agreed and trades_due:  # else a list of trades may have ended too early: the next reading begins where this one did
             self.books.read_until_ms = max(self.books.read_until_ms, asked_ms)
         return agreed
 
-    async def _read_position(self) -> VenuePosition:
-        rows = await self._connection.position(self.symbol)
+    async def _read_position(self, after: float = math.inf) -> tuple[float, VenuePosition]:
+        """When it was asked for, and the position. Raises ``ValueError`` where it cannot be believed."""
+        at, rows = await self._connection.position(self.symbol, after=after)
         market = self._connection.rest.markets[self.symbol]
-        return self._dialect.position_of(rows, market["symbol"], market, self._connection.hedge_mode, self.terms.inventory_sign)
+        return at, self._dialect.position_of(rows, market["symbol"], market, self._connection.hedge_mode, self.terms.inventory_sign)
 
     async def _begin(self, position: VenuePosition, asked_ms: int) -> bool:
         """Open the books on the position as it is, if nothing moved while it was read."""
         traded = [str(row["id"]) for row in await self._connection.trades(self.symbol, asked_ms - OVERLAP_MS, asked_ms)]
-        again = await self._read_position()
+        _, again = await self._read_position()
         if again.quantity != position.quantity:
             self.wanted.set()
             return False
@@ -264,6 +279,30 @@ class LiveDesk:
         if found.margin_mode not in {None, self._settings.margin_mode}:
             self.voice.say(f"margin mode {found.margin_mode}", f"The venue's margin mode was changed to {found.margin_mode}: set it back")
         self._note_leverage(None if found.leverage is None else Decimal(found.leverage))
+        await self._verify_rules()
+
+    async def _verify_rules(self) -> None:
+        """Trading rules change while a bot runs, and then every order of the old ones is refused."""
+        known, update = self.terms.instrument, self._market_now()
+        if update is None:
+            return
+        after = self._now() - self._settings.reconcile_s
+        try:
+            found = await rules_now(self._connection, self.terms.pair, known, price=update.mark.close, after=after)
+        except Transient as error:
+            logger.debug("{}: the trading rules cannot be read: {}", self.symbol, error)
+            return
+        except ConfigError as error:
+            self.voice.halt(f"{error} Close the position at the venue, or hedge with another contract")
+            return
+        if changed := changes(known, found):
+            if found.contract_size != known.contract_size:
+                self.voice.halt(f"the venue changed the contract: {changed}. Look at the position there, then start again and `resume`")
+                return
+            self.voice.say(f"rules {changed}", f"The venue changed its trading rules: {changed}. The grid follows")
+            self.terms.instrument = found
+            self.books.relist(found)
+            self._act_now()
 
     # --- memory -----------------------------------------------------------------------------------------------------
     async def load(self) -> None:

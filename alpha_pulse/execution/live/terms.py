@@ -13,9 +13,9 @@ from alpha_pulse.execution.venues.structures import VenueOrder, VenueStatus
 from alpha_pulse.hedging.common.order_ids import read_order_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Terms:
-    """What a desk needs to know about its pair."""
+    """What a desk needs to know about its pair. All parts of a desk hold the same one: the trading rules may change while it runs."""
 
     pair: HedgePair
     instrument: Instrument

@@ -193,8 +193,11 @@ class TradeDesk:
         if fresh:
             self._voice.nudge()
 
-    async def read_funding(self, until_ms: int, *, now: bool = False) -> None:
-        """Funding payments, every few minutes, after a settlement, and ``now`` when the wallet moved: the history is dear to read."""
+    async def read_funding(self, until_ms: int, *, after: float, now: bool = False) -> bool:
+        """Funding payments, every few minutes, after a settlement, and ``now`` when the wallet moved: the history is dear to read.
+
+        What another pair has asked for will do if that was ``after`` or later (the loop's time). Whether they are known up to then.
+        """
         now_ms = asyncio.get_running_loop().time() * 1000.0  # a venue's clock may be set back
         update, since_read = self._market_now(), now_ms - self._funding_read_ms
         settled = update is not None and max(self._funding_seen_ms, self._books.opened_ms) < update.next_funding_ms - round(
@@ -202,11 +205,11 @@ class TradeDesk:
         )
         wanted = now or (settled and self._books.ledger.lots != 0)
         if since_read < (_FUNDING_AGAIN_MS if wanted else _FUNDING_EVERY_MS):
-            return
+            return self._funding_read_ms >= after * 1000.0
         since = max(self._books.opened_ms, self._books.funded_until_ms() - OVERLAP_MS)
         mark = exact(update.mark.close) if update is not None else self._books.ledger.entry_price
         interval = 8.0 if update is None else update.funding_interval_h
-        for row in await self._connection.funding(self._symbol, since):
+        for row in await self._connection.funding(self._symbol, since, after=after):
             income_id, amount, at = row.get("id"), row.get("amount"), row.get("timestamp")
             if income_id is None or amount is None or at is None or row.get("symbol") not in {None, self._connection.listed[self._symbol]}:
                 continue
@@ -217,3 +220,4 @@ class TradeDesk:
                 self._books.settle(Income(str(income_id), int(at), paid), rate, mark, interval)
                 self._funding_seen_ms = max(self._funding_seen_ms, int(at))
         self._funding_read_ms = now_ms
+        return True

@@ -6,12 +6,14 @@ reaches them there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from alpha_pulse.domain.instrument import ZERO
 from alpha_pulse.domain.orders import OrderRequest
+from alpha_pulse.execution.sharing import Shared
 from alpha_pulse.execution.venues import account, readings
 from alpha_pulse.execution.venues.dead_man import DeadMan
 from alpha_pulse.execution.venues.dialect import Dialect
@@ -36,8 +38,13 @@ class BinanceFutures(Dialect):
     # The countdown "cancels all open orders of the symbol" on the order service; conditional orders rest in the algo service.
     dead_man: ClassVar[DeadMan | None] = DeadMan(_countdown, spares_stops=True, account_wide=False)
 
+    answers_for_all: ClassVar[bool] = True  # v3/positionRisk and income without a symbol, at the same weight
     create_batch: ClassVar[int] = 5  # POST and DELETE /fapi/v1/batchOrders
     cancel_batch: ClassVar[int] = 10
+
+    def __init__(self, exchange_id: str, *, margin_mode: str = "cross", leverage: int = 3) -> None:
+        super().__init__(exchange_id, margin_mode=margin_mode, leverage=leverage)
+        self._dual: Shared[Mapping[str, Any]] = Shared()  # the position mode: it weighs thirty times what an order list does
 
     def _stop(self, request: OrderRequest, trigger: str) -> dict[str, Any]:  # noqa: ARG002 - the side is enough for Binance
         return {"triggerPrice": trigger, "workingType": "MARK_PRICE", "priceProtect": "FALSE"}
@@ -80,19 +87,24 @@ class BinanceFutures(Dialect):
         params = {**self.stop_params, "clientAlgoId": self.to_venue_id(client_order_id)}
         return await account.found_or_none(exchange.fetch_order("", symbol, params))
 
-    async def fetch_positions(self, exchange: Any, symbol: str) -> list[Mapping[str, Any]]:
+    async def fetch_positions(self, exchange: Any, symbol: str | None) -> list[Mapping[str, Any]]:
         """The rows of v3/positionRisk, which lists a symbol only when there is a position or an order; checked as a list first.
 
         Raises:
             ValueError: the answer is no list, or a row is none of positions.
         """
-        market = exchange.market(symbol)
-        raw = await exchange.fapiPrivateV3GetPositionRisk({"symbol": market["id"]})
-        return [_position(exchange, market, row) for row in rows(raw, "list of positions")]
+        if symbol is not None:
+            market = exchange.market(symbol)
+            raw = await exchange.fapiPrivateV3GetPositionRisk({"symbol": market["id"]})
+            return [_position(exchange, market, row) for row in rows(raw, "list of positions")]
+        raw = await exchange.fapiPrivateV3GetPositionRisk({})
+        listed = [(exchange.safe_market(row.get("symbol"), None, None, "swap"), row) for row in rows(raw, "list of positions")]
+        return [_position(exchange, market, row) for market, row in listed]
 
     async def read_setup(self, exchange: Any, symbol: str) -> AccountSetup:
         """From v1/positionSide/dual and v1/symbolConfig."""
-        dual = await exchange.fetch_position_mode(symbol)
+        now = asyncio.get_running_loop().time()
+        _, dual = await self._dual.get(lambda: exchange.fetch_position_mode(symbol), after=now - self.share_s)
         found = await exchange.fetch_margin_mode(symbol)
         leverage = (found.get("info") or {}).get("leverage")
         return AccountSetup(
@@ -100,6 +112,11 @@ class BinanceFutures(Dialect):
             margin_mode=account.margin_name(found.get("marginMode")),
             hedge_mode=account.flag(dual.get("hedged")),
         )
+
+    async def write_setup(self, exchange: Any, symbol: str, wanted: AccountSetup, now: AccountSetup) -> None:
+        """Set what differs; what was read before holds no longer."""
+        self._dual.forget()
+        await super().write_setup(exchange, symbol, wanted, now)
 
     async def key_rights(self, exchange: Any) -> KeyRights:
         """From sapi/v1/account/apiRestrictions, which lives on the spot host; unknown where that host cannot be reached."""

@@ -45,6 +45,8 @@ class Dialect:
     dead_man: ClassVar[DeadMan | None] = None
     trades_from_id: ClassVar[str] = ""
     """The parameter that lists trades from an id (a number that rises) on; "" where that cannot be asked for."""
+    answers_for_all: ClassVar[bool] = False
+    """Whether positions and funding payments can be asked for without a symbol, at no greater cost."""
     create_batch: ClassVar[int] = 0
     """Most limit orders in one request; 0: one by one. Only where each row of the answer says which order it is about."""
     cancel_batch: ClassVar[int] = 0
@@ -56,6 +58,7 @@ class Dialect:
         self.exchange_id = exchange_id
         self.margin_mode = margin_mode
         self.leverage = leverage
+        self.share_s = 0.0  # what is set for a whole account need not be asked for again by another pair for so long [s]
 
     def prepare(self, exchange: Any) -> None:
         """Set what this venue needs on a ccxt exchange that was just made. Call it once, before the first request."""
@@ -240,13 +243,13 @@ class Dialect:
         listed = await exchange.fetch_open_orders(symbol, None, None, dict(params))
         return next((row for row in listed if readings.client_id(row, self.reading) == theirs), None)
 
-    async def fetch_positions(self, exchange: Any, symbol: str) -> list[Mapping[str, Any]]:
-        """Ccxt's positions of one symbol, where an empty list means flat and nothing else.
+    async def fetch_positions(self, exchange: Any, symbol: str | None) -> list[Mapping[str, Any]]:
+        """Ccxt's positions of one symbol, or of all (None, where ``answers_for_all``); an empty list means flat and nothing else.
 
         Raises:
             ValueError: the venue answered with something that is no list of positions.
         """
-        found = await exchange.fetch_positions([symbol])
+        found = await exchange.fetch_positions(None if symbol is None else [symbol])
         if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
             raise ValueError("the reply is no list of positions")
         if not found:

@@ -87,9 +87,9 @@ class Hyperliquid(Dialect):
             return "adl"
         return "liquidation" if info.get("liquidation") or "Liquidat" in told else ""
 
-    async def fetch_positions(self, exchange: Any, symbol: str) -> list[Mapping[str, Any]]:
+    async def fetch_positions(self, exchange: Any, symbol: str | None) -> list[Mapping[str, Any]]:
         """The account's state lists open positions only; an account without any still answers with its margin summary."""
-        found = await exchange.fetch_positions([symbol])
+        found = await exchange.fetch_positions(None if symbol is None else [symbol])
         raw = exchange.last_json_response
         if not found and not (isinstance(raw, Mapping) and isinstance(raw.get("marginSummary"), Mapping)):
             raise ValueError("the reply is no account state: flat is not believed")

@@ -258,6 +258,15 @@ class Batching(Protocol):
 
 
 @runtime_checkable
+class Relisting(Protocol):
+    """A broker whose venue may change its trading rules while a bot runs."""
+
+    def rules(self, symbol: str) -> Instrument:
+        """The rules as they are now; the same object until they change."""
+        ...
+
+
+@runtime_checkable
 class Refreshing(Protocol):
     """A broker whose answers come from what it has heard: it can be told to go and look."""
 

@@ -25,6 +25,7 @@ from alpha_pulse.hedging.common.interfaces import (
     MarketDataProvider,
     OrderManager,
     PositionFetcher,
+    Relisting,
     RiskManager,
     StateStore,
     TicketDesk,
@@ -92,6 +93,7 @@ class GridHedgeBot:
         self._decider = Decider(self.config, calculator, risk_manager or risk_manager_for(self.config), self._tag)
         self._desk = broker if isinstance(broker, TicketDesk) else None
         self._herald = broker if isinstance(broker, Herald) else None
+        self._rules = broker if isinstance(broker, Relisting) else None
         self._dispatch = Dispatch(self.store, order_manager or BrokerOrderManager(broker), self._herald)
         self._positions: PositionFetcher = position_fetcher or FixedInventory(self.config.inventory, self.pair)
         self._context = Context(advisor, portfolio, float(self.config.risk.max_effective_leverage))
@@ -261,9 +263,9 @@ class GridHedgeBot:
 
     async def _tick(self, market: MarketState, account: Account) -> Decision:
         """Gather, decide, record the intent, send, record the outcome. Nothing is remembered that was not stored."""
-        instrument = self._instrument
-        if instrument is None:
+        if self._instrument is None:
             raise Fatal("the bot was stopped: make a new one")
+        instrument = self._rules.rules(self.symbol) if self._rules else self._instrument
         now = market.raw.close_ms
         tick_id = format(now, "x")
         booked = await bring_up_to_date(self.broker, self.symbol, self._state, tick_id, now, booked=account is self._account)

@@ -10,6 +10,7 @@ import ccxt
 import pytest
 
 from alpha_pulse.fake_exchange.rehearsal import QUICK, Rehearsal
+from alpha_pulse.market.ccxt_mapping import make_exchange
 from alpha_pulse.market.guard import Haste, RequestGuard, hasty
 
 HURRIED = {**QUICK, "request_timeout_s": 0.6}
@@ -133,6 +134,29 @@ async def test_with_the_budget_spent_no_grid_order_holds_a_stop_up(tmp_path):
                 rehearsal.move(price)
                 await asyncio.sleep(0.2)
             await rehearsal.until(lambda: sum(s.quantity for s in rehearsal.our_stops() if s.is_open) == 1 + rehearsal.position, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("exchange_id", "given", "budget"),
+    [("binanceusdm", {}, 2400.0), ("binanceusdm", {"binanceusdm": 600.0}, 600.0), ("bybit", {}, None), ("bybit", {"bybit": 900.0}, 900.0)],
+)
+async def test_the_budget_is_what_is_given_else_documented_else_what_ccxt_counts_on(exchange_id, given, budget):
+    exchange = make_exchange(exchange_id)
+    try:
+        expected = budget or 60_000 / exchange.rateLimit
+        guard = RequestGuard(reserve=0.25, weight_per_minute=given)
+        guard.install(exchange)
+        limiter = exchange.throttler.config
+        assert limiter["maxWeight"] == pytest.approx(expected * limiter["windowSize"] / 60_000)
+        with hasty(Haste.PROTECT):
+            await exchange.throttle(0.74 * expected)
+        async with asyncio.timeout(1.0):
+            await exchange.throttle(0.005 * expected)  # reading leaves the reserve of a quarter
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await exchange.throttle(0.02 * expected)
+    finally:
+        await exchange.close()
 
 
 class Queued:

@@ -53,6 +53,14 @@ class Pair(Rehearsal):
         await self.quiet(PATIENCE_S)
         assert self.position == HALVES[self.name]
 
+    async def funding(self):
+        """What was booked, as soon as there is any."""
+        for _ in range(int(PATIENCE_S / 0.1)):
+            if booked := await self.events(EventKind.FUNDING):
+                return booked
+            await asyncio.sleep(0.1)
+        raise AssertionError("no funding was booked")
+
     async def trade(self, count=1):
         """Let ``count`` more orders fill, up and down the grid."""
         goal = len(self.fake.venue.fills(None, self.name)) + count
@@ -128,6 +136,38 @@ async def test_two_pairs_share_one_connection_and_one_set_of_streams(tmp_path, m
         assert abs(sum(wallets) - btc.fake.venue.wallet(None, "USDT")) < 200  # not of the same moment, but no money counts twice
         await end_well(btc, eth)
         assert hub.open_sockets == 0
+
+
+async def test_what_is_asked_on_schedule_about_the_whole_account_is_asked_once_for_both(tmp_path, monkeypatch):
+    async with two(tmp_path, monkeypatch) as (btc, eth):
+        for pair in (btc, eth):
+            await pair.quiet(PATIENCE_S)
+        before = Counter(f"{request.method} {request.path}" for request in btc.fake.venue.log)
+        await asyncio.sleep(6.0)
+        asked = Counter(f"{request.method} {request.path}" for request in btc.fake.venue.log)
+        asked.subtract(before)
+        orders = asked["GET /fapi/v1/openOrders"]
+        assert orders >= 8, "each pair's orders, once a second"
+        assert asked["GET /fapi/v3/positionRisk"] <= orders / 2 + 2
+        assert asked["GET /fapi/v3/account"] <= orders / 2 + 2
+        assert asked["GET /fapi/v1/userTrades"] <= orders / 2
+        assert not any("symbol" in request.params for request in btc.fake.venue.log[-40:] if request.path == "/fapi/v3/positionRisk")
+        await end_well(btc, eth)
+
+
+async def test_funding_is_booked_to_the_cent_for_each_pair_from_one_question(tmp_path, monkeypatch):
+    async with two(tmp_path, monkeypatch) as (btc, eth):
+        for pair in (btc, eth):
+            await pair.quiet(PATIENCE_S)
+        asked = len(btc.asked("GET /fapi/v1/income"))
+        for name in (BTC, ETH):
+            btc.fake.venue.settle_funding(name, "0.001")
+        for pair in (btc, eth):
+            booked = await pair.funding()
+            paid = [row.amount for row in pair.fake.venue.income() if row.kind == "FUNDING_FEE" and row.symbol == pair.name]
+            assert [Decimal(stored.event.payload["payment"]["amount"]) for stored in booked] == paid
+        assert sum("symbol" in request.params for request in btc.asked("GET /fapi/v1/income")[asked:]) <= 1
+        await end_well(btc, eth)
 
 
 async def test_the_end_of_one_pair_leaves_the_other_with_connection_and_streams(tmp_path, monkeypatch):

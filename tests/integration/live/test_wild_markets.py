@@ -291,6 +291,28 @@ async def test_when_a_floor_rises_what_unwinds_goes_first_and_the_gap_is_closed_
 
 
 # --- filters and halts --------------------------------------------------------------------------------------------------------
+async def test_filters_that_change_while_it_runs_are_read_again_and_the_grid_follows(tmp_path):
+    async with lively(tmp_path, {"inventory": {"quantity": "0.2"}}) as rehearsal:
+        await hedged(rehearsal)
+        assert rehearsal.live.last[0].instrument.tick_size == Decimal("0.1")
+        rehearsal.fake.venue.change_filters("BTCUSDT", tick_size="10", lot_size="0.01", min_notional="500")
+        rehearsal.move(97_000)  # what fills wants counter-orders, and those of the old tick are refused
+        await rehearsal.until(lambda: rehearsal.live.last[0].instrument.tick_size == 10, 15.0)
+        rehearsal.move(96_500)
+        await rehearsal.quiet()
+        assert rehearsal.live.last[0].instrument.lot_size == Decimal("0.01")
+        since = len(rehearsal.fake.venue.log)
+        rehearsal.move(98_000)
+        await rehearsal.quiet()
+        assert not [request for request in rehearsal.asked("POST *", since=since) if request.status >= 400]
+        for order in rehearsal.open_orders():
+            assert order.price is None or order.price % 10 == 0
+        assert any("tick 0.1 → 10" in text for text in await rehearsal.alerts())
+        assert await rehearsal.broken() == []
+        assert await rehearsal.stop() == 0
+        assert rehearsal.left_behind() == []
+
+
 async def test_filters_that_change_while_it_runs_cost_rejections_and_not_a_hot_loop(tmp_path):
     async with lively(tmp_path, {"inventory": {"quantity": "0.2"}}) as rehearsal:
         await hedged(rehearsal)
@@ -344,6 +366,16 @@ async def test_a_symbol_that_is_halted_costs_its_own_pair_and_no_other(tmp_path,
                 bot.request_stop("over")
             await asyncio.gather(*runs, return_exceptions=True)
         assert venue.open_orders(None, "BTCUSDT") == []
+
+
+async def test_a_contract_that_is_delisted_in_a_quiet_market_is_noticed_and_its_pair_halted(tmp_path):
+    async with lively(tmp_path) as rehearsal:
+        await hedged(rehearsal)
+        rehearsal.fake.venue.halt("BTCUSDT")
+        await rehearsal.until(lambda: rehearsal.ended, 30.0)  # nothing has to be sent for it
+        assert await rehearsal.stop() == 1
+        assert any("not trading (halted or delisted)" in text for text in await rehearsal.alerts())
+        assert rehearsal.live.state.risk.halted
 
 
 async def test_a_symbol_that_is_halted_ends_its_pair_and_says_so(tmp_path):
