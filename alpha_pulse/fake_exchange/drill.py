@@ -25,8 +25,8 @@ from alpha_pulse.fake_exchange.rehearsal import Rehearsal
 from alpha_pulse.hedging.common.order_ids import bot_tag
 from alpha_pulse.hedging.grid.bot import GridHedgeBot
 
-CREATE: Final = "POST /fapi/v1/order"
-CANCEL: Final = "DELETE /fapi/v1/*rder"
+CREATE: Final = "POST /fapi/v1/*rder*"  # one by one, in batches, and stops
+CANCEL: Final = "DELETE /fapi/v1/*rder*"
 
 _LOOK_S: Final = 0.05
 _QUOTE_S: Final = 0.25  # a live market speaks all the time

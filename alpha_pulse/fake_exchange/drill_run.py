@@ -115,6 +115,8 @@ async def run_drill(settings: Settings, scenario: Scenario, *, patient: bool = F
 
 async def _judge(drill: Drill, scenario: Scenario, began: float) -> Outcome:
     """Let every fault end, come to rest, compare; then stop, and compare again."""
+    if drill.fake.faults.active and not drill.fake.faults.hits:
+        drill.broke("A", "the outage did not come about: nothing was sent that it could have struck")
     drill.fake.control.clear()
     lost = 0
     if not drill.ended:

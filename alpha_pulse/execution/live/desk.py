@@ -53,7 +53,7 @@ class LiveDesk:
         self.orders = OrderDesk(terms, connection, settings, clock, self.voice)
         self.books = PairBooks(terms.instrument, Decimal(settings.leverage))
         self.trades = TradeDesk(terms, connection, self.orders, self.books, self.voice, market_now)
-        self.orders.on_loss = self._act_now
+        self.orders.act_now = self._act_now
         self.wanted = self.orders.wanted  # somebody wants a reconciliation now
         self.read_at = -1e9  # loop time of the last reconciliation in which everything agreed [s]
         self.contact_at = 0.0  # loop time at which the bot last asked for something

@@ -34,7 +34,7 @@ class OrderDesk:
         self.wanted = asyncio.Event()
         self.doubted = False  # an order was refused: the account may not be set any more as it was
         self.doubled: set[str] = set()  # names under which the venue has had more than one order
-        self.on_loss: Callable[[], None] = voice.nudge  # an order that rested is gone by the venue's word: it may have to be replaced now
+        self.act_now: Callable[[], None] = voice.nudge  # what the venue says of an order calls for a new plan: it is gone, or did not leave
         self._terms = terms
         self._symbol = terms.instrument.symbol
         self._connection = connection
@@ -313,7 +313,7 @@ class OrderDesk:
         tracked = self.tracker.seen(request, found.venue_order_id, life, found.filled, found.created_ms, self._now())
         self._missing_since.pop(name, None)
         if known is not None and not known.ended and tracked.life is Life.CANCELLED:
-            self.on_loss()
+            self.act_now()
         return tracked
 
     async def read_all(self, asked_at: float) -> None:
@@ -336,7 +336,8 @@ class OrderDesk:
                 continue
             self.took(replace(found, client_order_id=name), name)
             if self._leaving.get(name, asked_at) < asked_at:
-                del self._leaving[name]  # it lives: the next plan counts it
+                del self._leaving[name]  # it lives: the next plan counts it, and should not be long in coming
+                self.act_now()
         for tracked in self.tracker.alive():
             name = tracked.request.client_order_id
             if name not in listed and not tracked.unsettled and asked_at - tracked.at > self._settings.visible_after_s:
@@ -379,6 +380,6 @@ class OrderDesk:
         if self._now() - since >= self._settings.settle_after_s:
             self.tracker.advance(name, Life.CANCELLED, reason="unknown to the venue")
             self._missing_since.pop(name, None)
-            self.on_loss()
+            self.act_now()
         else:
             self.wanted.set()

@@ -22,8 +22,8 @@ async def told(rehearsal, *words):
 
 
 async def hedged_again(rehearsal, position=HALF):
-    """Wait until the hedge is repaired: the price passes the order that does it."""
-    for price in (95_100, 94_900, 95_000) * 10:
+    """Wait until the hedge is repaired: the price passes the order that does it, which may rest where the price was highest before."""
+    for price in (price for higher in range(10) for price in (95_100 + 10 * higher, 94_900, 95_000)):
         await rehearsal.settled()
         if rehearsal.position == position:
             return

@@ -239,9 +239,10 @@ async def test_a_new_funding_interval_is_noticed_while_it_runs(tmp_path, hours):
         await hedged(rehearsal)
         rehearsal.fake.venue.set_funding("BTCUSDT", interval_h=hours)
         feed = rehearsal.live.broker.feed
-        before = feed.latest(rehearsal.live.symbol).next_funding_ms
+        market = rehearsal.fake.venue.market("BTCUSDT")
+        await rehearsal.until(lambda: feed.latest(rehearsal.live.symbol).next_funding_ms == market.next_funding_ms, 45)
         rehearsal.fake.venue.settle_funding("BTCUSDT", Decimal("0.0001"))
-        await rehearsal.until(lambda: feed.latest(rehearsal.live.symbol).next_funding_ms != before, 45)
+        await rehearsal.until(lambda: feed.latest(rehearsal.live.symbol).next_funding_ms == market.next_funding_ms, 45)
         rehearsal.fake.venue.settle_funding("BTCUSDT", Decimal("0.0001"))
         await rehearsal.until(lambda: feed.latest(rehearsal.live.symbol).funding_interval_h == hours, 45)
         await rehearsal.until(lambda: rehearsal.live.state.funding_booked == 2, 20)
