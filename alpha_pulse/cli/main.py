@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from alpha_pulse.cli import compare, configure, doctor, drill, explain, fake_exchange, notify, operate, run, var
+from alpha_pulse.cli import compare, configure, data, doctor, drill, explain, fake_exchange, notify, operate, run, var
 from alpha_pulse.errors import AlphaPulseError, ConfigError, Transient
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command()(explain.explain)
 app.command()(configure.init)
 app.command()(doctor.doctor)
 app.add_typer(configure.config_app, name="config")
+app.add_typer(data.data_app, name="data")
 app.add_typer(operate.tickets_app, name="tickets")
 app.add_typer(operate.audit_app, name="audit")
 app.command("compare-sizers")(compare.compare_sizers)

@@ -185,9 +185,11 @@ def _funding_info(call: Call) -> Any:
 
 @table.add("GET /fapi/v1/fundingRate", door=PUBLIC)
 def _funding_rates(call: Call) -> Any:
-    rows: list[Any] = sorted((at, market.name, rate, mark) for market in the_markets(call) for at, rate, mark in market.settled)
-    start, end = call.number("startTime", 0), call.number("endTime", _FAR)
-    chosen = window(rows, start, end, min(1000, call.number("limit", 100)), at=lambda row: int(row[0]))
+    start, end, limit = call.number("startTime", 0), call.number("endTime", _FAR), min(1000, call.number("limit", 100))
+    rows: list[Any] = sorted(
+        (at, market.name, rate, mark) for market in the_markets(call) for at, rate, mark in market.settlements(start, limit)
+    )
+    chosen = window(rows, start, end, limit, at=lambda row: int(row[0]))
     return [{"symbol": name, "fundingTime": at, "fundingRate": text(rate), "markPrice": text(mark)} for at, name, rate, mark in chosen]
 
 

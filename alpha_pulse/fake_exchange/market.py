@@ -21,6 +21,8 @@ _KEPT_MINUTES: Final = 10_000
 Number = Decimal | int | float | str
 Candle = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
 """Open time [ms], open, high, low, close, volume [base units]."""
+Settlement = tuple[int, Decimal, Decimal]
+"""When [ms], rate, mark price."""
 
 
 def decimal(value: Number) -> Decimal:
@@ -50,7 +52,8 @@ class SymbolMarket:
         self.update_id = 1
         self.trade_id = 1_000
         self.first_price = self.last
-        self.settled: list[tuple[int, Decimal, Decimal]] = []  # (when [ms], rate, mark price) of every settlement
+        self.settled: list[Settlement] = []
+        self._opened_ms = now_ms
         self.minutes: dict[int, Candle] = {}
         self._before: tuple[Decimal, Decimal, Decimal | None] = (self.last, self.mark, self.spot)
         self._bid: Decimal | None = None
@@ -158,6 +161,16 @@ class SymbolMarket:
     def roll_funding(self, now_ms: int) -> None:
         """Look at the settlement after this one."""
         self.next_funding_ms = self._next_funding(max(now_ms, self.next_funding_ms))
+
+    def settlements(self, since_ms: int, most: int) -> list[Settlement]:
+        """Settled rates, oldest first. Before the venue opened they are made up, as the candles are: the first ``most`` from
+        ``since_ms`` on, or without one the last.
+        """
+        step = self.funding_interval_h * HOUR_MS
+        last = self._opened_ms // step
+        first = max(1, -(-since_ms // step) if since_ms else last - most + 1)
+        made_up = ((number * step, self._made_up(number * step)) for number in range(first, min(last, first + most - 1) + 1))
+        return [(at, round(price / self.first_price - 1, 4) / 10, price) for at, price in made_up] + self.settled
 
     # --- filters ----------------------------------------------------------------------------------------------------
     def change_filters(

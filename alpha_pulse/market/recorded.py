@@ -13,7 +13,7 @@ from loguru import logger
 from alpha_pulse.domain.instrument import HedgePair, Instrument
 from alpha_pulse.domain.market import Bar, MarketUpdate
 from alpha_pulse.errors import ConfigError, DataError
-from alpha_pulse.market.files import HOUR_MS, MINUTE_MS, Candles, Floats, Funding, Gap, Stamps, iso, read_candles, read_funding
+from alpha_pulse.market.files import HOUR_MS, MINUTE_MS, Candles, Floats, Funding, Gap, Source, Stamps, iso, read_candles, read_funding
 from alpha_pulse.market.streams import ByPair, Stream, make_bar, make_update
 from alpha_pulse.market.ticks import TickGrid
 
@@ -49,7 +49,7 @@ class _Rows(NamedTuple):
 
 
 class RecordedFeed:
-    """A ``MarketFeed`` over files of candles (CSV, or Parquet with the ``backtest`` extra) for one pair.
+    """A ``MarketFeed`` over files of candles (CSV, or Parquet with the ``backtest`` extra), or ranges of the store, for one pair.
 
     The perpetual's bars set the pace; a bar missing there means that the next update comes later. A bar missing in the spot file
     is a spot outage: ``spot`` is None and ``index_price`` is the mark price, or without a mark file the last spot price
@@ -61,10 +61,10 @@ class RecordedFeed:
     was held through them.
 
     Args:
-        spot: candles of the coin itself [file].
-        perp: candles of the perpetual [file].
-        funding: settled funding rates [file]; None = no funding is paid.
-        mark: mark-price candles [file].
+        spot: candles of the coin itself [file or stored range].
+        perp: candles of the perpetual [file or stored range].
+        funding: settled funding rates [file or stored range]; None = no funding is paid.
+        mark: mark-price candles [file or stored range].
         start_ms: bars that open before this only warm indicators up [ms].
         end_ms: bars that open at or after this are left out [ms].
         days: bars more than this after the first are left out [days].
@@ -75,18 +75,18 @@ class RecordedFeed:
 
     def __init__(
         self,
-        spot: Path | str,
-        perp: Path | str,
-        funding: Path | str | None = None,
-        mark: Path | str | None = None,
+        spot: Source | str,
+        perp: Source | str,
+        funding: Source | str | None = None,
+        mark: Source | str | None = None,
         *,
         start_ms: int | None = None,
         end_ms: int | None = None,
         days: float | None = None,
     ) -> None:
-        self._spot, self._perp = Path(spot), Path(perp)
-        self._funding = None if funding is None else Path(funding)
-        self._mark = None if mark is None else Path(mark)
+        self._spot, self._perp = _source(spot), _source(perp)
+        self._funding = None if funding is None else _source(funding)
+        self._mark = None if mark is None else _source(mark)
         self._start_ms, self._end_ms, self._days = start_ms, end_ms, days
         self._rows: _Rows | None = None
         self._pair: HedgePair | None = None
@@ -167,9 +167,9 @@ class RecordedFeed:
         return _Rows(perp.open_ms, perp.step_ms, perp.columns, mark, spot, index, rates, settled, grid, 0, stop)
 
     @staticmethod
-    def _aligned(perp: Candles, path: Path, *, volume: bool = True) -> tuple[Floats, tuple[Gap, ...]]:
+    def _aligned(perp: Candles, source: Source, *, volume: bool = True) -> tuple[Floats, tuple[Gap, ...]]:
         """Another file's columns at the perpetual's times (NaN where it has no row), and what it lacks."""
-        other = read_candles(path, volume=volume)
+        other = read_candles(source, volume=volume)
         if other.step_ms != perp.step_ms:
             theirs, ours = other.step_ms // MINUTE_MS, perp.step_ms // MINUTE_MS
             raise DataError(
@@ -198,6 +198,10 @@ class RecordedFeed:
             logger.info("No mark prices were given: the perpetual's own prices stand in for them")
         if self._funding is None:
             logger.info("No funding rates were given: no funding is paid or received")
+
+
+def _source(given: Source | str) -> Source:
+    return Path(given) if isinstance(given, str) else given
 
 
 def _check_same_market(perp: Candles, path: str, spot: Floats) -> None:

@@ -51,7 +51,9 @@ def _recorded_feed_has_its_files(feed: FeedSettings) -> Iterator[ConfigError]:
                 fix = f"give {key} [CSV or Parquet file], or feed.source simulated"
                 yield ConfigError("a recorded feed needs this file of candles.", field=key, fix=fix)
         elif file.is_dir():
-            yield ConfigError("is a folder.", field=key, value=str(file), fix="name one file of candles in it")
+            if not any(file.glob("[!.]*.parquet")):
+                fix = "name a file of candles, or a folder of Parquet files as `data download` writes them"
+                yield ConfigError("is a folder without Parquet files.", field=key, value=str(file), fix=fix)
         elif not file.is_file():
             siblings = sorted(entry.name for entry in file.parent.iterdir()) if file.parent.is_dir() else []
             close = difflib.get_close_matches(file.name, siblings, n=1)
