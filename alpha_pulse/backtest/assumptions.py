@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from alpha_pulse.backtest.record import RunRecord
+from alpha_pulse.execution.matching.margin import LIQUIDATION_PENALTY
 
 _FILL_RULES = {
     "touch": "a resting order fills when the price touches it (optimistic: it ignores the queue)",
@@ -24,13 +25,18 @@ def assumptions(record: RunRecord) -> dict[str, str]:
     slippage = float(paper.get("slippage_bps", 0))
     return {
         "fill rule": f"{rule}: {_FILL_RULES.get(rule, 'a rule of its own').format(share=float(paper.get('queue_share', 0)))}",
-        "bar path": "inside a bar the price walks open → nearer extreme → other extreme → close; new orders act from the next bar",
+        "bar path": "inside a bar the price walks open → nearer extreme → other extreme → close",
+        "latency": "the bot decides on a bar's close and its orders act from the next bar on; nothing beyond that",
         "fees": f"maker {_percent(maker)}, taker {_percent(taker)} of notional",
         "slippage": f"takers pay half the spread and for the depth they use; where depth is unknown, {slippage:g} bp beyond the touch",
         "funding": "settles on the position held before that bar's fills: −position · mark · rate",
+        "margin": (
+            f"cross margin at {_plain(paper.get('leverage', 3))} × leverage, maintenance by the venue's tiers on mark; "
+            f"a liquidation closes at mark with the taker fee and {_percent(LIQUIDATION_PENALTY)} more"
+        ),
         "net worth": "wallet + inventory at spot + perpetual at mark; the wallet counts in all three paths",
         "static hedge": "the run's own average position (known only afterwards), opened by a taker at the first bar, same funding",
-        "not modelled": "our orders move no price; no latency, no outages of the venue, no interest on cash, no tax",
+        "not modelled": "our orders move no price; no outages of the venue, no interest on cash, no tax",
     }
 
 
@@ -48,6 +54,10 @@ def seed(record: RunRecord) -> int | None:
 def _section(record: RunRecord, name: str) -> Mapping[str, Any]:
     section = record.settings.get(name)
     return section if isinstance(section, Mapping) else {}
+
+
+def _plain(value: Any) -> str:
+    return f"{Decimal(str(value)).normalize():f}"
 
 
 def _percent(fraction: Decimal) -> str:

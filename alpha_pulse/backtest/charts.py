@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from alpha_pulse.backtest.bars import Bars, FloatArray, IntArray
+from alpha_pulse.backtest.bars import BarFills, Bars, FloatArray, IntArray
 from alpha_pulse.backtest.metrics import Paths, drawdown, drawdown_fraction
 from alpha_pulse.backtest.record import RunRecord
 from alpha_pulse.backtest.result import RunResult
@@ -44,6 +44,7 @@ def chart_data(record: RunRecord, result: RunResult, bars: Bars, paths: Paths) -
                 },
             ),
             "drawdown": _drawdown_panel(result, bars, paths),
+            "costs": _costs_panel(record, result, bars),
         },
     }
 
@@ -103,6 +104,27 @@ def _drawdown_panel(result: RunResult, bars: Bars, paths: Paths) -> dict[str, An
     if len(shares) == len(curves):
         return _panel(bars, "%", 2, 220, shares, percent=True, floor=-0.001, roof=0)
     return _panel(bars, result.quote, 2, 220, {key: (labels[key], -drawdown(curve, paths.start)) for key, curve in curves.items()})
+
+
+def _costs_panel(record: RunRecord, result: RunResult, bars: Bars) -> dict[str, Any]:
+    """What was booked so far: funding received, fees and slippage paid, and the three together."""
+    fills = BarFills.of(record, bars)
+    settled = np.minimum(bars.row_of([p.ts_ms for p in record.funding]), len(bars.ts_ms) - 1)
+    funding = _so_far(settled, np.array([float(p.amount) for p in record.funding]), bars)
+    fees = -_so_far(fills.row, np.array([float(f.fee) for f in record.fills]), bars)
+    slippage = -_so_far(fills.row, fills.quantity * (fills.price - fills.reference), bars)
+    columns = {
+        "net": ("Together", funding + fees + slippage),
+        "funding": ("Funding", funding),
+        "fees": ("Fees", fees),
+        "slippage": ("Slippage", slippage),
+    }
+    return _panel(bars, result.quote, 2, 220, columns, stepped=True)
+
+
+def _so_far(rows: IntArray, amounts: FloatArray, bars: Bars) -> FloatArray:
+    """Running sum of amounts that were booked on the given rows, shape (bars,)."""
+    return np.cumsum(np.bincount(rows, weights=amounts, minlength=len(bars.ts_ms))).astype(np.float64)
 
 
 def markers(record: RunRecord, first_ms: int, most: int = MAX_MARKERS) -> list[list[Any]]:

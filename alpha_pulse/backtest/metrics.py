@@ -156,19 +156,25 @@ def window_rows(bars: Bars, horizon_ms: int) -> tuple[IntArray, IntArray]:
     return rows[:-1][whole], rows[1:][whole]
 
 
+def scaled_changes(path: FloatArray, bars: Bars, inventory: float, horizon_ms: int) -> FloatArray:
+    """ΔNAV/(|S|·P) of one path over the windows of ``window_rows``, P being spot when the window began; shape (windows,)."""
+    start, end = window_rows(bars, horizon_ms)
+    result: FloatArray = (path[end] - path[start]) / (abs(inventory) * bars.spot[start])
+    return result
+
+
 def effectiveness_of(path: FloatArray, bars: Bars, inventory: float, horizon_ms: int) -> Figure:
     """1 − Var(hedged) / Var(unhedged) of one path over one horizon."""
     if inventory == 0:
         return Figure(None, "there is no inventory to protect")
-    start, end = window_rows(bars, horizon_ms)
-    if len(start) < MIN_RETURNS:
+    unhedged = scaled_changes(inventory * bars.spot, bars, inventory, horizon_ms)
+    if len(unhedged) < MIN_RETURNS:
         name = "day" if horizon_ms == DAY_MS else "hour"
-        return Figure(None, f"too few whole windows of one {name}: {len(start)}, where {MIN_RETURNS} are needed")
-    value = abs(inventory) * bars.spot[start]
-    unhedged = float(np.var(inventory * (bars.spot[end] - bars.spot[start]) / value))
-    if unhedged <= 0:
+        return Figure(None, f"too few whole windows of one {name}: {len(unhedged)}, where {MIN_RETURNS} are needed")
+    variance = float(np.var(unhedged))
+    if variance <= 0:
         return Figure(None, "the spot price did not move")
-    return Figure(1 - float(np.var((path[end] - path[start]) / value)) / unhedged)
+    return Figure(1 - float(np.var(scaled_changes(path, bars, inventory, horizon_ms))) / variance)
 
 
 def average_ratio(bars: Bars, inventory: float) -> Figure:

@@ -8,9 +8,36 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from alpha_pulse.domain.instrument import HedgePair, Instrument
+from alpha_pulse.domain.instrument import ZERO, HedgePair, Instrument
 from alpha_pulse.domain.orders import Fill, FundingPayment
 from alpha_pulse.hedging.common.types import BotState
+
+LATCHED = 1
+"""Bit of ``RunRecord.posture``: the stop, the drawdown or the portfolio holds a latch."""
+RESTRICTED = 2
+"""Bit of ``RunRecord.posture``: the risk state is not NORMAL."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetMove:
+    """One change of the hedge target, and why. Ratios and floors are fractions; ``None`` before the first target."""
+
+    ts_ms: int
+    price: float  # the perpetual's last price, quote units
+    position: float  # F at that moment, base units, signed
+    ratio_before: float | None
+    ratio: float
+    floor_before: float | None
+    floor: float
+    why: str  # the steps that moved, in words
+
+
+@dataclass(slots=True)
+class Sent:
+    """Orders of one purpose that were sent to the venue."""
+
+    orders: int = 0
+    quantity: Decimal = ZERO  # base units
 
 
 def _floats() -> array[float]:
@@ -43,7 +70,11 @@ class RunRecord:
     unrealized: array[float] = field(default_factory=_floats)  # of the perpetual, at mark
     anchor: array[float] = field(default_factory=_floats)
     spacing: array[float] = field(default_factory=_floats)
+    cap: array[float] = field(default_factory=_floats)  # most |F| that margin and max_position_size allow, base units; empty: not recorded
+    posture: array[int] = field(default_factory=lambda: array("q"))  # bits, see LATCHED and RESTRICTED; empty: not recorded
     fills: list[Fill] = field(default_factory=list)
     funding: list[FundingPayment] = field(default_factory=list)
     state: BotState | None = None  # what the bot remembered at the end
+    moves: list[TargetMove] = field(default_factory=list)
+    sent: dict[str, Sent] = field(default_factory=dict)  # by purpose; empty: nothing was sent, or orders were not counted
     notes: list[tuple[int, str]] = field(default_factory=list)  # (ts_ms, what happened): anchor moves, latches, alerts, gaps

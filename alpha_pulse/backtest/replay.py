@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from loguru import logger
 
-from alpha_pulse.backtest.record import RunRecord
+from alpha_pulse.backtest.record import LATCHED, RESTRICTED, RunRecord, Sent, TargetMove
 from alpha_pulse.bootstrap import build_bot
+from alpha_pulse.domain.events import EventKind
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.common.interfaces import StateStore
-from alpha_pulse.hedging.common.types import Snapshot
+from alpha_pulse.hedging.common.types import Contribution, HedgeTarget, RiskMemory, RiskState, Snapshot
 from alpha_pulse.hedging.grid.bot import GridHedgeBot
 from alpha_pulse.hedging.grid.calculator import target_at
 from alpha_pulse.hedging.grid.chronicle import describe
@@ -24,7 +25,6 @@ from alpha_pulse.runtime.logging import market_time
 from alpha_pulse.settings import Settings
 
 _REPORT_EVERY = 1440  # bars between two reports of progress
-_NOT_NOTED = {"target_changed"}
 
 
 class _Stretch(NamedTuple):
@@ -38,6 +38,11 @@ class _Stretch(NamedTuple):
     floor: float
     anchor: float
     spacing: float
+    cap: float
+    posture: int
+
+
+_STANDING = ("position", "ratio", "floor", "wallet", "anchor", "spacing", "cap")
 
 
 class Recorder:
@@ -82,21 +87,62 @@ class Recorder:
             floor=curve.floor,
             anchor=curve.anchor,
             spacing=curve.spacing,
+            cap=curve.max_abs_position,
+            posture=_posture(decision.assessment.memory),
         )
         if not self._stretches or stretch[1:] != self._stretches[-1][1:]:
             self._stretches.append(stretch)
         for kind, payload in decision.changes:
-            if kind.value not in _NOT_NOTED:
+            if kind is EventKind.TARGET_CHANGED:
+                self.record.moves.append(_move(snapshot, decision.assessment.target))
+            else:
                 self.record.notes.append((snapshot.market.now_ms, describe(kind, payload)))
+        for approved in decision.approved.place:
+            sent = self.record.sent.setdefault(approved.request.purpose.value, Sent())
+            sent.orders += 1
+            sent.quantity += approved.request.quantity
 
     def finish(self) -> None:
         """Fill the columns that stand still between decisions."""
         record = self.record
         ends = [stretch.first for stretch in self._stretches[1:]] + [len(record.ts_ms)]
         for stretch, end in zip(self._stretches, ends, strict=True):
-            for name in ("position", "ratio", "floor", "wallet", "anchor", "spacing"):
+            for name in _STANDING:
                 getattr(record, name).extend(array("d", [getattr(stretch, name)]) * (end - stretch.first))
+            record.posture.extend(array("q", [stretch.posture]) * (end - stretch.first))
             record.unrealized.extend(stretch.position * (mark - stretch.entry) for mark in record.mark[stretch.first : end])
+
+
+def _posture(memory: RiskMemory) -> int:
+    latched = memory.stop_latched or memory.drawdown_latched or memory.portfolio_latched
+    return LATCHED * latched + RESTRICTED * (memory.state is not RiskState.NORMAL)
+
+
+def _move(snapshot: Snapshot, after: HedgeTarget) -> TargetMove:
+    """What moved the target: of what moved, ratio or floor, the steps that did something, in words."""
+    before = snapshot.state.target
+    ratio, floor = _steps(after)
+    told = (ratio if before is None or before.ratio != after.ratio else ()) + (
+        floor if before is None or before.floor != after.floor else ()
+    )
+    steps = [step for step in told if step.before != step.after or step.name == "sizer"]
+    return TargetMove(
+        ts_ms=snapshot.market.now_ms,
+        price=snapshot.market.raw.perp.close,
+        position=float(snapshot.account.position.quantity),
+        ratio_before=None if before is None else before.ratio,
+        ratio=after.ratio,
+        floor_before=None if before is None else before.floor,
+        floor=after.floor,
+        why="; ".join(f"{step.name} {step.before:.1%} → {step.after:.1%}: {step.reason}" for step in steps),
+    )
+
+
+def _steps(target: HedgeTarget) -> tuple[tuple[Contribution, ...], tuple[Contribution, ...]]:
+    """The steps to the ratio, and those to the floor: each chain begins anew where a step does not begin at the last one's end."""
+    steps = target.contributions
+    begin = next((i for i in range(1, len(steps)) if steps[i].before != steps[i - 1].after), len(steps))
+    return steps[:begin], steps[begin:]
 
 
 async def replay(settings: Settings, *, store: StateStore | None = None, progress: Callable[[float], None] | None = None) -> RunRecord:

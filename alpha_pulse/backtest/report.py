@@ -20,6 +20,7 @@ from alpha_pulse.backtest.bars import Bars
 from alpha_pulse.backtest.charts import chart_data
 from alpha_pulse.backtest.metrics import Paths
 from alpha_pulse.backtest.record import RunRecord
+from alpha_pulse.backtest.report_grids import decisions_html, grids_html, rules_html
 from alpha_pulse.backtest.report_html import cards_html, notes_html, pairs_html, tables_html
 from alpha_pulse.backtest.report_shocks import no_shocks_html, shocks_html
 from alpha_pulse.backtest.result import RunResult, iso_utc
@@ -46,7 +47,10 @@ def render_report(record: RunRecord, result: RunResult, bars: Bars, paths: Paths
         "when": escape(f"{result.pair} · {_minute(result.first_ms)} to {_minute(result.last_ms)} UTC · {result.bars:,} bars"),
         "verdict": escape(tables.verdict(result)),
         "cards": cards_html(result),
+        "rules": rules_html(result),
         "tables": tables_html(result),
+        "grids": grids_html(result),
+        "decisions": decisions_html(result),
         "shocks": _shocks(record),
         "figures": _figures(result, data["panels"]),
         "assumptions": pairs_html(result.assumptions),
@@ -72,6 +76,7 @@ _CAPTIONS = {
     "ratio": "Hedge ratio against its target",
     "equity": "Net worth",
     "drawdown": "Drawdown",
+    "costs": "Costs so far",
 }
 _KEYS = (("sell", "sell"), ("buy", "buy"), ("taker", "hollow: taker"), ("stop", "stop"), ("node", "nodes; solid: anchor"))
 
@@ -84,9 +89,11 @@ def _figures(result: RunResult, panels: Mapping[str, Any]) -> str:
         "ratio": "The share of the inventory that was hedged, the share wanted, and the floor that risk demanded.",
         "equity": " ".join(f"{row.label}: change {row.change} {result.quote}." for row in rows),
         "drawdown": " ".join(f"{row.label}: worst {row.drawdown}, {row.drawdown_quote} {result.quote}." for row in rows),
+        "costs": f"Funding {tables.money(result.funding)}, fees {tables.money(-result.fees)} {result.quote} at the end.",
     }
     caption = dict(_CAPTIONS)
     units = {"price": result.quote, "ratio": "% of the inventory", "equity": result.quote, "drawdown": "% of the highest net worth"}
+    units["costs"] = f"{result.quote}, received above zero, paid below"
     if result.inventory == 0:
         caption["ratio"], units["ratio"] = "Position against its target", result.base
     if panels["drawdown"]["unit"] != "%":

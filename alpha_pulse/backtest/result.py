@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from alpha_pulse.backtest.activity import Activity, activity
 from alpha_pulse.backtest.assumptions import assumptions, seed, taker_fee
 from alpha_pulse.backtest.attribution import Attribution, attribute
 from alpha_pulse.backtest.bars import Bars
+from alpha_pulse.backtest.fill_rules import RuleFigures
+from alpha_pulse.backtest.markouts import Markout, markouts
 from alpha_pulse.backtest.metrics import (
     Delta,
     Effectiveness,
@@ -24,7 +27,9 @@ from alpha_pulse.backtest.metrics import (
     equity_paths,
     trading,
 )
-from alpha_pulse.backtest.record import RunRecord
+from alpha_pulse.backtest.protection import ProtectionFigures, protection_figures
+from alpha_pulse.backtest.record import RunRecord, TargetMove
+from alpha_pulse.backtest.returns import Drawdown, PathFigures, path_figures
 from alpha_pulse.domain.instrument import ZERO
 
 SCHEMA = 1
@@ -64,9 +69,15 @@ class RunResult:
     static: Equity
     delta: Delta
     trading: Trading
+    protection: ProtectionFigures
+    markouts: tuple[Markout, ...]
+    account: Mapping[str, PathFigures]  # by path: hedged, unhedged, static
+    activity: Activity
     assumptions: Mapping[str, str]
     notes: tuple[tuple[int, str], ...]
     settings: Mapping[str, Any]
+    moves: tuple[TargetMove, ...] = ()
+    fill_rules: Mapping[str, RuleFigures] = field(default_factory=dict)  # the same run under each rule, where that was run
 
     @property
     def hedge_ratio(self) -> float | None:
@@ -144,6 +155,13 @@ class RunResult:
                 "turnover": t.turnover,
                 "turnover_base": t.turnover_base,
             },
+            "protection": _protection(self.protection),
+            "markouts_bps": {
+                f"{m.bars} bars": {"fills": m.fills, "all": m.every, "maker": m.maker, "taker": m.taker} for m in self.markouts
+            },
+            "account": dict(self.account),
+            "activity": self.activity,
+            "fill_rules": dict(self.fill_rules),
             "assumptions": dict(self.assumptions),
             "notes": [{"time": iso_utc(ts), "text": text} for ts, text in self.notes],
             "settings": self.settings,
@@ -152,6 +170,14 @@ class RunResult:
     def paths(self) -> dict[str, Equity]:
         """The three equity paths in figures, by name."""
         return {"hedged": self.hedged, "unhedged": self.unhedged, "static": self.static}
+
+
+def _protection(found: ProtectionFigures) -> dict[str, Any]:
+    return {
+        "downside_semivariance": {"1h": found.downside_hour, "1d": found.downside_day},
+        "worst_decile_30d": found.worst_decile,
+        "capture": found.capture,
+    }
 
 
 def _equity(path: Equity) -> dict[str, Any]:
@@ -205,9 +231,17 @@ def summarise(record: RunRecord, bars: Bars | None = None, paths: Paths | None =
         static=equity(paths.static, paths.start),
         delta=delta(bars, inventory),
         trading=trading(record, bars, attribution),
+        protection=protection_figures(bars, paths, inventory),
+        markouts=markouts(record, bars),
+        account={
+            name: path_figures(path, paths.start, bars)
+            for name, path in (("hedged", paths.hedged), ("unhedged", paths.unhedged), ("static", paths.static))
+        },
+        activity=activity(record, bars, paths, attribution),
         assumptions=assumptions(record),
         notes=tuple(record.notes),
         settings=record.settings,
+        moves=tuple(record.moves),
     )
 
 
@@ -228,10 +262,21 @@ def _finite(value: float) -> float | None:
 
 def _plain(value: Any, path: str, unavailable: dict[str, str]) -> Any:
     """JSON values: figures unwrapped (their reasons collected), floats rounded, negative zero made zero, what is not finite made null."""
+    if isinstance(value, Drawdown):
+        ended = None if value.recovered_ms is None else iso_utc(value.recovered_ms)
+        value = {
+            "peak": iso_utc(value.peak_ms),
+            "trough": iso_utc(value.trough_ms),
+            "recovered": ended,
+            "depth": value.depth,
+            "days": value.days,
+        }
     if isinstance(value, Figure):
         if value.value is None:
             unavailable[path] = value.reason
         value = value.value
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = {part.name: getattr(value, part.name) for part in fields(value)}
     if isinstance(value, float):
         finite = _finite(value)
         return None if finite is None else round(finite, DECIMALS) + 0.0

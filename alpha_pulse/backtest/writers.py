@@ -1,4 +1,4 @@
-"""A run as files: ``result.json``, ``fills.csv``, ``funding.csv``, ``equity.csv`` and ``report.html``.
+"""A run as files: ``result.json``, ``fills.csv``, ``funding.csv``, ``equity.csv``, ``decisions.csv`` and ``report.html``.
 
 The same record gives the same bytes. Each file is written under a temporary name and renamed, so that nobody ever reads half of one.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from alpha_pulse.backtest.bars import Bars, FloatArray, IntArray
 from alpha_pulse.backtest.metrics import HOUR_MS, Paths, drawdown_fraction
-from alpha_pulse.backtest.record import RunRecord
+from alpha_pulse.backtest.record import RunRecord, TargetMove
 from alpha_pulse.backtest.report import render_report
 from alpha_pulse.backtest.result import RunResult, iso_utc, paths_of
 from alpha_pulse.domain.orders import Fill, FundingPayment
@@ -49,6 +49,7 @@ EQUITY_COLUMNS = (
     "drawdown_unhedged",
     "drawdown_static",
 )
+DECISION_COLUMNS = ("time", "price", "position", "ratio_before", "ratio", "floor_before", "floor", "why")
 MAX_EQUITY_ROWS = 50_000
 
 
@@ -66,14 +67,15 @@ def write_run(record: RunRecord, result: RunResult, out_dir: Path) -> dict[str, 
         "fills.csv": fills_csv(record.fills),
         "funding.csv": funding_csv(record.funding),
         "equity.csv": equity_csv(bars, paths),
+        "decisions.csv": decisions_csv(record.moves),
         "report.html": render_report(record, result, bars, paths),
     }
-    return {name: _write(out_dir / name, text) for name, text in texts.items()}
+    return {name: write_text(out_dir / name, text) for name, text in texts.items()}
 
 
 def fills_csv(fills: Iterable[Fill]) -> str:
     """Every fill, exactly as booked: time (ISO 8601 UTC), prices in quote units, quantity in base units, fee in quote units (> 0 paid)."""
-    return _csv(
+    return csv_text(
         FILL_COLUMNS,
         (
             (
@@ -95,12 +97,20 @@ def fills_csv(fills: Iterable[Fill]) -> str:
 
 def funding_csv(payments: Iterable[FundingPayment]) -> str:
     """Every settlement, exactly as booked: rate as a fraction per interval, amount in quote units (> 0 received)."""
-    return _csv(
+    return csv_text(
         FUNDING_COLUMNS,
         (
             (iso_utc(p.ts_ms), _exact(p.rate), _exact(p.mark_price), _exact(p.position), _exact(p.amount), f"{p.interval_h:g}")
             for p in payments
         ),
+    )
+
+
+def decisions_csv(moves: Iterable[TargetMove]) -> str:
+    """Every change of the hedge target and the steps that led to it: price in quote units, position in base units, the rest fractions."""
+    return csv_text(
+        DECISION_COLUMNS,
+        ((iso_utc(m.ts_ms), *map(_number, (m.price, m.position, m.ratio_before, m.ratio, m.floor_before, m.floor)), m.why) for m in moves),
     )
 
 
@@ -135,6 +145,10 @@ def _exact(value: Decimal) -> str:
     return f"{value:f}"
 
 
+def _number(value: float | None) -> str:
+    return "" if value is None else repr(round(value, 8) + 0.0)
+
+
 def _times(ts_ms: IntArray) -> list[str]:
     return [f"{moment}Z" for moment in np.datetime_as_string(ts_ms.astype("datetime64[ms]")).tolist()]
 
@@ -145,7 +159,8 @@ def _floats(values: FloatArray) -> list[str]:
     return texts if bool(np.isfinite(values).all()) else [text if text not in {"nan", "inf", "-inf"} else "" for text in texts]
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table as CSV, lines ended by a single line feed."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
@@ -153,7 +168,8 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return buffer.getvalue()
 
 
-def _write(path: Path, text: str) -> Path:
+def write_text(path: Path, text: str) -> Path:
+    """Write a file so that nobody ever reads half of it. Raises ``OSError``."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8", newline="\n")

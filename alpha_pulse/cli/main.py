@@ -11,7 +11,22 @@ from typing import NoReturn
 
 import typer
 
-from alpha_pulse.cli import compare, configure, data, doctor, drill, explain, fake_exchange, notify, operate, run, var
+from alpha_pulse.cli import (
+    backtest,
+    compare,
+    compare_results,
+    configure,
+    data,
+    doctor,
+    drill,
+    explain,
+    fake_exchange,
+    notify,
+    operate,
+    replay,
+    run,
+    var,
+)
 from alpha_pulse.errors import AlphaPulseError, ConfigError, Transient
 
 app = typer.Typer(
@@ -23,6 +38,9 @@ app = typer.Typer(
 )
 app.command()(run.demo)
 app.command("run")(run.run)
+app.command()(backtest.backtest)
+app.command("compare")(compare_results.compare)
+app.command()(replay.replay)
 app.command()(operate.status)
 app.command()(operate.stop)
 app.command()(operate.resume)

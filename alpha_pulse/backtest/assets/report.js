@@ -109,8 +109,8 @@
     tip.style.top = u.over.offsetTop + Math.max(0, top - 32) + "px";
   };
 
-  const COLOUR = { last: "price", hedged: "hedged", unhedged: "unhedged", static: "static", position: "hedged", target: "target", floor: "floor" };
-  const DASH = { static: [6, 4], target: [5, 3], floor: [2, 3] };
+  const COLOUR = { last: "price", hedged: "hedged", unhedged: "unhedged", static: "static", position: "hedged", target: "target", floor: "floor", net: "price", funding: "good", fees: "bad", slippage: "floor" };
+  const DASH = { static: [6, 4], target: [5, 3], floor: [2, 3], fees: [5, 3], slippage: [2, 3] };
 
   // uPlot's time labels, from the widest step to the narrowest: [step, label, and what is added when the year or the day changed].
   const TIMES = [

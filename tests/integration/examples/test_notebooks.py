@@ -97,6 +97,44 @@ async def test_the_notebook_of_the_signal_engine_runs_draws_and_computes(nothing
     assert printed["checks"] == "all hold\n"
 
 
+async def test_the_notebook_of_calibration_runs_draws_and_computes(nothing_of_the_user):
+    printed, figures = await executed("calibration", nothing_of_the_user)
+    assert figures == {"markets", "signals", "equity", "trials"}
+    assert "signal too good: The signal looks ahead: on bar 0" in printed["ahead"]
+    honest, train, test = numbers(r"Sharpe ratio +(\S+)  \(train (\S+), test (\S+)\)", printed["backtest"])
+    assert min(train, test) <= honest <= max(train, test)
+    assert "10 bp fee, 5 bp slippage; 365.0 bars a year" in printed["backtest"]
+    noise, trend = printed["calibrate"].split("TREND\n")
+    for text, survives in ((noise, False), (trend, True)):
+        assert ("the calibration survives" in text) is survives
+        (training,) = numbers(r"\ntraining +(\S+)", text)
+        (equal,) = numbers(r"\nequal, training +(\S+)", text)
+        assert training >= equal
+        shares = [float(share) for share in re.findall(r"\(([\d.]+)%\)", text)]
+        assert sum(shares[:4]) == pytest.approx(100, abs=0.3)
+    assert numbers(r"calibrated, test +(\S+)", printed["compare"]) == numbers(r"\ntest +(\S+)", trend)
+    assert printed["checks"] == "all hold\n"
+
+
+async def test_the_notebook_of_overfitting_runs_draws_and_computes(nothing_of_the_user):
+    printed, figures = await executed("overfitting", nothing_of_the_user)
+    assert figures == {"luck", "deflated", "pbo", "walk", "bootstrap", "intervals"}
+    assert "It does not survive: 95% is asked for." in printed["luck"]
+    assert re.findall(r"(\d+) tried: (\S+)", printed["deflated"]) == [("1", "1.0000"), ("46", "0.9505"), ("100", "0.9004")]
+    (years,) = numbers(r"takes ([\d.]+) years", printed["deflated"])
+    z = NormalDist().inv_cdf(0.95)
+    assert years == pytest.approx((1 + (1 + 0.5 / 365) * z**2 * 365) / 365, abs=0.05)
+    tosses, skill = numbers(r"lower half of the other in ([\d.]+)%[^%]+%[^%]+lower half of the other in ([\d.]+)%", printed["pbo"])
+    assert (tosses > 20, skill <= 5) == (True, True)
+    assert printed["walk"].count("It does not survive.") == 1
+    assert printed["walk"].count("it survives.") == 1
+    recorded, low, high = numbers(r"recorded (\S+); 90 % of the others from (\S+) to (\S+)", printed["bootstrap"])
+    assert low < recorded < high
+    assert printed["gate"].count("Set the amplitude to 0.") == 1
+    assert "20 periods out of sample are too few" in printed["gate"]
+    assert printed["checks"] == "all hold\n"
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_kept_without_outputs_so_that_its_changes_can_be_read(path):
     book = nbformat.read(path, as_version=4)
@@ -113,5 +151,5 @@ def test_the_kernel_is_the_one_of_this_environment(nothing_of_the_user):
     assert Path(specs.get_kernel_spec("python3").resource_dir).is_relative_to(sys.prefix)
 
 
-def test_both_notebooks_are_tested():
-    assert [path.stem for path in NOTEBOOKS] == ["signal_engine", "spline_sizer"]
+def test_all_notebooks_are_tested():
+    assert [path.stem for path in NOTEBOOKS] == ["calibration", "overfitting", "signal_engine", "spline_sizer"]

@@ -33,7 +33,7 @@ def rows(path):
 
 
 def test_every_file_is_written_and_nothing_temporary_is_left(written):
-    assert set(written) == {"result.json", "fills.csv", "funding.csv", "equity.csv", "report.html"}
+    assert set(written) == {"result.json", "fills.csv", "funding.csv", "equity.csv", "decisions.csv", "report.html"}
     folder = written["fills.csv"].parent
     assert sorted(p.name for p in folder.iterdir()) == sorted(written)
 

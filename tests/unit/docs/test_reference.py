@@ -6,7 +6,7 @@ import re
 import pytest
 
 from alpha_pulse import errors
-from alpha_pulse.backtest.writers import EQUITY_COLUMNS, FILL_COLUMNS, FUNDING_COLUMNS
+from alpha_pulse.backtest.writers import DECISION_COLUMNS, EQUITY_COLUMNS, FILL_COLUMNS, FUNDING_COLUMNS
 from alpha_pulse.domain.events import EventKind
 from alpha_pulse.hedging.common import interfaces
 from docs import build
@@ -33,7 +33,10 @@ def test_every_kind_of_event_is_described_once():
     assert sorted(name for cell in ROW.findall(text) for name in re.findall(r"`([^`]+)`", cell)) == sorted(EventKind)
 
 
-@pytest.mark.parametrize(("file", "columns"), [("fills", FILL_COLUMNS), ("funding", FUNDING_COLUMNS), ("equity", EQUITY_COLUMNS)])
+@pytest.mark.parametrize(
+    ("file", "columns"),
+    [("fills", FILL_COLUMNS), ("funding", FUNDING_COLUMNS), ("equity", EQUITY_COLUMNS), ("decisions", DECISION_COLUMNS)],
+)
 def test_every_column_of_a_file_is_described_in_its_order(file, columns):
     assert rows(REFERENCE / "files.md", f"`{file}.csv`") == list(columns)
 

@@ -229,9 +229,11 @@ def test_a_recorded_feed_needs_its_files(tmp_path):
         Settings.read({"feed": feed})
     fixes = [p.fix for p in caught.value.problems]
     assert fixes[0] == f"did you mean {there}?"
-    assert fixes[1] == "name one file of candles in it"
+    assert fixes[1] == "name a file of candles, or a folder of Parquet files as `data download` writes them"
     assert fixes[2].startswith("check the path; it was looked for from ")
     assert Settings.read({"feed": {"source": "recorded", "spot": there, "perp": there}}).feed.spot == there
+    (tmp_path / "2025-01.parquet").write_bytes(b"")
+    assert Settings.read({"feed": {"source": "recorded", "spot": there, "perp": tmp_path}}).feed.perp == tmp_path
 
 
 def test_real_mode_does_not_assume_an_inventory():

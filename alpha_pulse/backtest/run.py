@@ -1,0 +1,121 @@
+"""A backtest: the run itself with its events stored, the same run under the other fill rules, measured and written down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from loguru import logger
+
+from alpha_pulse.backtest.bars import Bars
+from alpha_pulse.backtest.engines import EngineName, Progress, run_engine
+from alpha_pulse.backtest.export import ExportFormat, export_run
+from alpha_pulse.backtest.fill_rules import FILL_RULES, RuleFigures, rule_figures
+from alpha_pulse.backtest.record import RunRecord
+from alpha_pulse.backtest.result import RunResult, paths_of, summarise
+from alpha_pulse.backtest.writers import write_run
+from alpha_pulse.hedging.state.store import SqlStore
+from alpha_pulse.runtime.config import StoreSettings
+from alpha_pulse.runtime.database import open_database
+from alpha_pulse.runtime.logging import configure_logging
+from alpha_pulse.runtime.process import SystemHost
+from alpha_pulse.settings import Settings
+
+_EVENTS_AT_ONCE = 2000  # a replay's events are written in bulk: there is nothing to lose but a repetition
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestResult:
+    """What a backtest leaves: its figures and the files that hold them, by name."""
+
+    result: RunResult
+    files: dict[str, Path]
+
+
+def run_backtest(
+    settings: Settings,
+    *,
+    out: Path,
+    engine: EngineName = "replay",
+    every_rule: bool = True,
+    export: ExportFormat | None = None,
+    progress: Progress | None = None,
+) -> BacktestResult:
+    """Run the settings' market to its end and write every file of the run into ``out``.
+
+    Args:
+        settings: of one pair, on a market that ends; ``paper.fill_rule`` is the rule of the run itself.
+        out: an existing folder.
+        engine: what runs it.
+        every_rule: run the other fill rules as well, for the comparison.
+        export: tables of every bar, fill, settlement and figure in this format too.
+        progress: is told the share of all runs that is done, 0 … 1.
+
+    Raises:
+        ConfigError: the settings or the data cannot be run.
+    """
+    others = [rule for rule in FILL_RULES if every_rule and rule != settings.paper.fill_rule]
+    runs = 1 + len(others)
+
+    def told(number: int) -> Progress | None:
+        return None if progress is None else lambda share: progress((number + share) / runs)
+
+    record = run_into(settings, out=out, log="backtest.log", engine=engine, progress=told(0))
+    bars = Bars.of(record)
+    paths = paths_of(record, bars)
+    result = summarise(record, bars, paths)
+    if others:
+        found: dict[str, RuleFigures] = {settings.paper.fill_rule: rule_figures(result)}
+        for number, rule in enumerate(others, 1):
+            found[rule] = _under(settings, rule, engine, told(number))
+        result = replace(result, fill_rules={rule: found[rule] for rule in FILL_RULES})
+    files = write_run(record, result, out)
+    if export is not None:
+        files |= export_run(record, result, bars, paths, out, export)
+    logger.complete()
+    return BacktestResult(result, files)
+
+
+def run_into(settings: Settings, *, out: Path, log: str, engine: EngineName = "replay", progress: Progress | None = None) -> RunRecord:
+    """Run once, with the events in ``out/events.db`` and the bot's log in ``out/LOG``, both begun anew.
+
+    Raises:
+        ConfigError: the settings or the data cannot be run.
+    """
+    database = out / "events.db"
+    for leftover in (database, out / "events.db-wal", out / "events.db-shm"):
+        leftover.unlink(missing_ok=True)
+    settings = settings.model_copy(update={"store": StoreSettings(url=f"sqlite+aiosqlite:///{database}")})
+    configure_logging(settings.logging.model_copy(update={"file": out / log}), console=False)
+    (out / log).write_text("")
+    return asyncio.run(_stored(settings, engine, progress))
+
+
+async def _stored(settings: Settings, engine: EngineName, progress: Progress | None) -> RunRecord:
+    if engine != "replay":
+        return await run_engine(engine, settings, progress=progress)
+    database = await open_database(settings.store.url, durable=False)
+    try:
+        store = SqlStore(database, host=SystemHost(), records_every_tick=False, flush_every=_EVENTS_AT_ONCE)
+        return await run_engine(engine, settings, store=store, progress=progress)
+    finally:
+        await database.dispose()
+
+
+def _under(settings: Settings, rule: str, engine: EngineName, progress: Progress | None) -> RuleFigures:
+    """The same run under another fill rule; its log would only repeat the first one's."""
+    changed = settings.model_copy(update={"paper": settings.paper.model_copy(update={"fill_rule": rule})})
+    with _silence():
+        return rule_figures(summarise(asyncio.run(run_engine(engine, changed, progress=progress))))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    logger.disable("alpha_pulse")
+    try:
+        yield
+    finally:
+        logger.enable("alpha_pulse")

@@ -1,0 +1,295 @@
+"""``alpha-pulse backtest``, ``compare`` and ``replay`` as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from loguru import logger
+
+from alpha_pulse.backtest.export import figures
+from alpha_pulse.cli.main import main
+from tests.integration.backtest.ledger import walk
+
+START_MS = 1_735_689_600_000  # 2025-01-01 00:00 UTC
+HOUR_MS = 3_600_000
+HEADER = "timestamp,open,high,low,close,volume"
+STILL = ("--set=grid.volatility_multiple=0", "--set=grid.snap=0", "--set=grid.volume_adjust=0")  # nodes that stay where they are
+FILES = ("result.json", "fills.csv", "funding.csv", "equity.csv", "decisions.csv", "report.html")
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TRADING_MODE", raising=False)
+
+
+def alpha_pulse(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        main(arguments)
+    logger.remove()
+    return int(ended.value.code or 0), out.getvalue(), err.getvalue()
+
+
+def candle(hour: int, high: float = 100_010.0, close: float = 100_000.0) -> str:
+    return f"{START_MS + hour * HOUR_MS},100000.0,{high},99990.0,{close},100"
+
+
+def touching(path: str = "market.csv", hours: int = 48) -> str:
+    """A market that comes to the first node of the grid, 101,000, every four hours, and never passes it."""
+    lines = [HEADER, *(candle(hour, 101_000.0 if hour % 4 == 2 else 100_010.0) for hour in range(hours))]
+    Path(path).write_text("\n".join(lines) + "\n")
+    return path
+
+
+def backtest(*options: str, market: str = "market.csv") -> str:
+    code, out, err = alpha_pulse("backtest", "--spot", market, "--perp", market, *STILL, *options)
+    assert code == 0, err
+    return out
+
+
+def result(folder: str) -> dict[str, object]:
+    body = json.loads(Path(folder, "result.json").read_text())
+    assert isinstance(body, dict)
+    return body
+
+
+def test_a_strategy_that_lives_on_touch_fills_is_seen_at_once():
+    touching()
+    shown = backtest("--fill-rule", "touch", "--out", "run")
+    rules = result("run")["fill_rules"]
+    assert {name: rules[name]["fills"] for name in rules} == {"touch": 27, "through": 2, "queue": 2}
+    assert "touch (this run)" in shown
+    assert "Do not believe the touch figure" in shown or "a live queue may not give" in shown
+    assert shown.splitlines()[0] == "Assumptions"
+    assert all(Path("run", name).is_file() for name in FILES)
+
+
+def test_each_column_of_the_comparison_is_what_that_rule_alone_gives():
+    touching()
+    backtest("--out", "all")
+    compared = result("all")["fill_rules"]
+    for rule in ("touch", "queue"):
+        backtest("--fill-rule", rule, "--one-rule", "--out", rule)
+        alone = result(rule)
+        assert alone["fill_rules"] == {}
+        assert compared[rule]["hedge_pnl"] == alone["hedge_pnl"]
+        assert compared[rule]["fills"] == alone["trading"]["fills"]
+
+
+def test_the_files_are_the_demos_and_the_books_add_up():
+    touching()
+    backtest("--fill-rule", "touch", "--one-rule", "--out", "run")
+    code, _, err = alpha_pulse(
+        "demo", "--spot", "market.csv", "--perp", "market.csv", *STILL, "--set=paper.fill_rule=touch", "--out", "demo"
+    )
+    assert code == 0, err
+    for name in ("fills.csv", "funding.csv", "equity.csv", "decisions.csv"):
+        assert Path("run", name).read_bytes() == Path("demo", name).read_bytes()
+    shown = result("run")
+    books = walk(Path("run"), Decimal(str(shown["initial_wallet"])))
+    assert books.problems == []
+    assert float(books.cash) == pytest.approx(shown["cash"], abs=0.005)
+    assert float(books.position) == pytest.approx(shown["perp_position"], abs=1e-9)
+
+
+def test_orders_that_were_sent_are_counted_and_decisions_are_recorded():
+    touching()
+    backtest("--fill-rule", "touch", "--one-rule", "--out", "run")
+    rates = result("run")["activity"]["fill_rates"]
+    assert rates["grid"]["sent"] >= rates["grid"]["filled"] > 0
+    assert result("run")["activity"]["limits"]["latched"] == 0.0
+    with Path("run", "decisions.csv").open(newline="") as file:
+        decisions = list(csv.DictReader(file))
+    assert decisions[0]["ratio_before"] == ""
+    assert float(decisions[0]["ratio"]) == 0.5
+    assert decisions[0]["why"].startswith("sizer 0.0% → 50.0%")
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_a_run_is_exported(form):
+    touching(hours=30)
+    backtest("--one-rule", "--out", "run", "--export", form)
+    assert Path("run", f"bars.{form}").is_file()
+    assert Path("run", f"metrics.{form}").is_file()
+
+
+def test_the_compiled_engine_is_refused_plainly_while_there_is_none():
+    touching()
+    code, _, err = alpha_pulse("backtest", "--spot", "market.csv", "--perp", "market.csv", "--engine", "compiled", "--out", "run")
+    assert (code, "this build has no compiled engine" in err) == (2, True)
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--engine", "quick"), "is no engine"),
+        (("--export", "xlsx"), "is no format for tables"),
+        (("--fill-rule", "always"), "--fill-rule: paper.fill_rule"),
+        (("--out", "market.csv"), "is a file, not a folder"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_anything_runs(arguments, problem):
+    touching()
+    code, _, err = alpha_pulse("backtest", "--spot", "market.csv", "--perp", "market.csv", *arguments)
+    assert (code, problem in err) == (2, True), err
+
+
+def test_a_market_that_is_not_there_or_has_not_happened_is_refused():
+    code, _, err = alpha_pulse("backtest")
+    assert (code, "there is no market to run on" in err) == (2, True)
+    code, _, err = alpha_pulse("backtest", "--set", "feed.source=ccxt")
+    assert (code, "a live market has not happened yet" in err) == (2, True)
+
+
+def swapped() -> str:
+    return "\n".join([HEADER, candle(1), candle(0), candle(2)])
+
+
+BAD: dict[str, tuple[Callable[[], str], str]] = {
+    "empty": (lambda: "", "has no column 'timestamp'"),
+    "header": (lambda: HEADER + "\n", "has fewer than two rows"),
+    "one bar": (lambda: f"{HEADER}\n{candle(0)}\n", "has fewer than two rows"),
+    "unsorted": (swapped, "row 2: its time stamp is not after the row's before"),
+    "twice": (lambda: "\n".join([HEADER, candle(0), candle(0)]), "row 2: its time stamp is not after the row's before"),
+    "text": (lambda: f"{HEADER}\n{candle(0)}\n{START_MS + HOUR_MS},1,2,x,1,1\n", "cannot be read"),
+    "impossible": (lambda: f"{HEADER}\n{candle(0)}\n{candle(1, high=99_000.0)}\n", "row 2: its high is below"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_data_that_cannot_be_trusted_are_refused_with_file_and_reason(name):
+    content, problem = BAD[name]
+    Path("bad.csv").write_text(content())
+    code, _, err = alpha_pulse("backtest", "--spot", "bad.csv", "--perp", "bad.csv", "--out", "run")
+    assert (code, "bad.csv" in err, problem in err) == (2, True, True), err
+    assert not Path("run", "result.json").exists()
+
+
+def test_a_corrupt_parquet_file_is_refused():
+    Path("bad.parquet").write_bytes(bytes(range(256)) * 9)
+    code, _, err = alpha_pulse("backtest", "--spot", "bad.parquet", "--perp", "bad.parquet")
+    assert (code, "is no Parquet file that can be read" in err) == (2, True)
+
+
+def test_two_bars_are_enough_for_a_run_that_says_what_it_cannot_tell():
+    Path("two.csv").write_text("\n".join([HEADER, candle(0), candle(1)]) + "\n")
+    shown = backtest("--out", "run", market="two.csv")
+    body = result("run")
+    assert body["bars"] == 2
+    assert body["account"]["hedged"]["sharpe"] is None
+    assert "too few whole days" in body["unavailable"]["account.hedged.sharpe"]
+    assert "n/a" in shown
+
+
+# --- compare ------------------------------------------------------------------------------------------------------
+def test_two_runs_are_compared():
+    touching()
+    backtest("--fill-rule", "touch", "--one-rule", "--out", "a")
+    backtest("--fill-rule", "through", "--one-rule", "--out", "b")
+    code, out, _ = alpha_pulse("compare", "a", "b", "--html", "pages/diff.html")
+    assert code == 0
+    assert "paper.fill_rule" in out
+    assert "only in a" in out
+    assert "They part at 2025-01-01T" in out
+    assert Path("pages/diff.html").read_text().startswith("<!DOCTYPE html>")
+    code, out, _ = alpha_pulse("compare", "a", "b", "--json")
+    found = json.loads(out)
+    assert found["settings"] == {"paper.fill_rule": ["touch", "through"]}
+    assert (found["fills"]["common"], found["fills"]["only_a"], found["fills"]["only_b"]) == (2, 25, 0)
+    code, out, _ = alpha_pulse("compare", "a", "a")
+    assert "The settings are the same." in out
+    assert "The fills are the same." in out
+    code, _, err = alpha_pulse("compare", "a", "nowhere")
+    assert (code, "is no folder of a run" in err) == (2, True)
+
+
+# --- replay -------------------------------------------------------------------------------------------------------
+QUIET = ("--set=feed.speed=0", "--set=logging.level=ERROR", "--set=logging.file=null")
+RECORDED = ("--set=feed.source=recorded", "--set=feed.spot=market.csv", "--set=feed.perp=market.csv")
+
+
+def ran(*options: str) -> None:
+    code, _, err = alpha_pulse("run", *QUIET, *RECORDED, *STILL, *options)
+    assert code == 0, err
+
+
+def replayed(*arguments: str) -> dict[str, object]:
+    code, out, err = alpha_pulse("replay", *arguments, "--json")
+    assert code == 0, err
+    body = json.loads(out)
+    assert isinstance(body, dict)
+    return body
+
+
+def test_a_paper_run_replays_exactly_under_its_own_rule_and_parts_under_others():
+    touching(hours=30)
+    ran("--set=paper.fill_rule=touch")
+    found = replayed()
+    own, other = found["replayed"]["touch"], found["replayed"]["through"]
+    assert (own["differing_ticks"], own["first_divergence"]) == (0, None)
+    assert {name: own[name] for name in found["recorded"]} | {"fees": ""} == found["recorded"] | {"fees": ""}
+    assert Decimal(own["fees"]) == Decimal(found["recorded"]["fees"])
+    assert own["pnl"] == found["recorded"]["pnl"]
+    assert found["targets"]["same"] > 0
+    assert found["targets"]["different"] == []
+    assert found["recorded"]["fills"] > other["fills"] == 2
+    first = other["first_divergence"]
+    assert first["differences"][0]["what"] == "position"
+    assert 0 < other["differing_ticks"] < found["ticks"]
+    assert found["not_recorded"] == ["Slippage and the queue's share are not recorded: those of the configuration are used."]
+    code, out, _ = alpha_pulse("replay", "1")
+    assert code == 0
+    assert "targets are decided again from their snapshots, the same to the last bit." in out
+    assert "Where through parts from the run: tick" in out
+    assert "What the record does not hold" in out
+
+
+def test_a_run_that_went_on_from_an_earlier_one_is_replayed_from_where_it_began():
+    touching(hours=40)
+    ran("--set=feed.days=0.8")
+    ran()
+    assert replayed("1")["replayed"]["through"]["differing_ticks"] == 0
+    second = replayed("last")
+    assert second["run"] == 2
+    assert second["replayed"]["through"]["differing_ticks"] == 0
+    assert any("began with a position" in limit for limit in second["not_recorded"])
+    code, out, _ = alpha_pulse("replay", "--list")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["1", "2"]
+    assert "2025-01-01 01:00 to 2025-01-01 20:00 UTC, ended: the feed has ended" in out
+
+
+def test_a_run_that_is_not_there_is_refused():
+    code, _, err = alpha_pulse("replay")
+    assert (code, "no bot has run with this database" in err) == (2, True)
+    touching(hours=6)
+    ran()
+    code, _, err = alpha_pulse("replay", "3")
+    assert (code, "RUN = '3': is no run of this store" in err) == (2, True)
+
+
+def test_a_market_with_bars_missing_between_ticks_is_said_to_have_them():
+    touching(hours=40)
+    lines = Path("market.csv").read_text().splitlines()
+    Path("market.csv").write_text("\n".join(lines[:10] + lines[14:]) + "\n")
+    ran()
+    assert any("In 1 places bars between ticks are missing" in limit for limit in replayed()["not_recorded"])
+
+
+def test_every_figure_of_a_backtest_has_a_number_or_a_reason():
+    touching()
+    backtest("--out", "run")
+    body = result("run")
+    missing = {path for path, value in figures({k: v for k, v in body.items() if k not in {"settings", "seed"}}) if value is None}
+    silent = {path for path in missing if path not in body["unavailable"] and not path.startswith("seed")}
+    assert {path for path in silent if "recovered" not in path} == set()
