@@ -16,8 +16,6 @@ from alpha_pulse.fake_exchange.drill_setup import drill_exchange, drill_settings
 from alpha_pulse.fake_exchange.drills import SCENARIOS, Scenario
 from alpha_pulse.settings import Settings
 
-pytestmark = pytest.mark.soak  # each drill runs an exchange and a bot of its own
-
 RUN = CliRunner()
 APP = typer.Typer()
 APP.command()(drill)

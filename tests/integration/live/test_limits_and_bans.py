@@ -104,7 +104,7 @@ async def spent(rehearsal):
         await asyncio.gather(*greedy, return_exceptions=True)
 
 
-PATIENT = {**HURRIED, "stale_after_s": 60}  # reads wait for their turn: what was read before holds that long
+PATIENT = {**HURRIED, "stale_after_s": 60, "weight_per_minute": 1200}  # reads wait for their turn: what was read before holds that long
 
 
 async def test_with_the_budget_spent_cancels_still_go_out_at_once(tmp_path):
