@@ -191,7 +191,7 @@ def _feeds(pairs: tuple[Settings, ...], together: Together, step: Lockstep | Non
     if len(pairs) > 1 and pairs[0].feed.source == "ccxt" and all(one.exchange == pairs[0].exchange for one in pairs):
         from alpha_pulse.market.shared import SharedFeed  # noqa: PLC0415 - live markets alone need it
 
-        shared = SharedFeed(live_feed(pairs[0].feed, pairs[0].exchange, together.clock, guard))
+        shared = SharedFeed(live_feed(pairs[0].feed, pairs[0].exchange, together.clock, guard, pairs=len(pairs)))
         return [shared.share() for _ in pairs]
     feeds = []
     for one in pairs:

@@ -24,6 +24,10 @@ def backtest(
     perp: Annotated[str | None, _file("perp", "Recorded candles of the perpetual.")] = None,
     funding: Annotated[str | None, _file("funding", "Recorded funding rates.")] = None,
     mark: Annotated[str | None, _file("mark", "Recorded mark-price candles.")] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="DATE", help="First day, of candles in the store.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="DATE", help="The day before which to end.")] = None,
+    timeframe: Annotated[str | None, typer.Option("--timeframe", metavar="NAME", help="Of candles in the store. [default: 1m]")] = None,
+    store: Annotated[str | None, typer.Option("--store", metavar="DIR", help="The store of `data download`. [default: var/data]")] = None,
     symbol: SymbolOption = None,
     inventory: Annotated[str | None, typer.Option("--inventory", metavar="COINS", help="Coins held.")] = None,
     engine: Annotated[str, typer.Option("--engine", metavar="NAME", help="replay (the bot itself) or compiled (its twin).")] = "replay",
@@ -37,12 +41,16 @@ def backtest(
     ] = None,
     assignments: SetOption = None,
 ) -> None:
-    """Run the bot on recorded candles: what it would have done, cost and protected from, under each fill rule."""
+    """Run the bot on recorded candles: what it would have done, cost and protected from, under each fill rule.
+
+    The candles come from files, or with --since, --until, --timeframe or --store from what `alpha-pulse data download` keeps.
+    """
     flags: Flags = {
         "mode": ("backtest", "paper"),
         "inventory.quantity": ("--inventory", inventory),
         "paper.fill_rule": ("--fill-rule", fill_rule),
         **recorded(spot, perp, funding, mark),
+        **_stored(since, until, timeframe, store),
     }
     settings = load_pair(config, assignments, flags, symbol)
     _check_market(settings)
@@ -72,6 +80,17 @@ def backtest(
             progress=lambda share: bar.update(task, completed=share),
         )
     render(found, console())
+
+
+def _stored(since: str | None, until: str | None, timeframe: str | None, store: str | None) -> Flags:
+    """The flags that mean candles of the store; one of them is enough."""
+    given: Flags = {
+        "feed.since": ("--since", since),
+        "feed.until": ("--until", until),
+        "feed.timeframe": ("--timeframe", timeframe),
+        "feed.store": ("--store", store),
+    }
+    return given | {"feed.source": ("--since, --until, --timeframe, --store", "stored")} if any((since, until, timeframe, store)) else given
 
 
 def _check_market(settings: Settings) -> None:

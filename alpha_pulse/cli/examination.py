@@ -119,7 +119,7 @@ def _market(settings: Settings, price: float | None, account: AccountFound) -> t
         what = f"the exchange supplies the rules of {pair.name} when the bot starts, so sizes and risk are not examined here"
         return [Finding(Severity.WARNING, "instrument", what, error.fix)], None, 0.0
     findings: list[Finding] = []
-    if settings.feed.source == "recorded":
+    if settings.feed.source in {"recorded", "stored"}:
         finding, first = _data(settings, instrument)
         findings.append(finding)
         usual = usual if first is None else first

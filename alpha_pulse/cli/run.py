@@ -61,7 +61,7 @@ def demo(
 
     from alpha_pulse.backtest.demo import render, run_demo  # noqa: PLC0415 - as above
 
-    what = "recorded candles" if settings.feed.source == "recorded" else f"{settings.feed.days:g} days of a simulated market"
+    what = "recorded candles" if settings.feed.source != "simulated" else f"{settings.feed.days:g} days of a simulated market"
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"Hedging {what}", total=1.0)
         result = run_demo(settings, out=out, progress=lambda share: bar.update(task, completed=share))
@@ -75,7 +75,7 @@ def _demo_settings(config: str | None, assignments: list[str] | None, flags: Fla
     settings = one_pair(load_pair(config, assignments, flags, symbol))
     if settings.feed.source == "ccxt":
         flags = flags | {"feed.source": ("demo", "simulated")}
-    if settings.feed.source != "recorded" and settings.feed.days is None:
+    if settings.feed.source in {"simulated", "ccxt"} and settings.feed.days is None:
         flags = flags | {"feed.days": ("demo", DEMO_DAYS)}
     return one_pair(load_pair(config, assignments, flags, symbol))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.execution.config import ExchangeSettings
@@ -13,6 +14,10 @@ from alpha_pulse.market.guard import RequestGuard
 
 if TYPE_CHECKING:
     from alpha_pulse.market.ccxt_feed import CcxtFeed
+
+
+_DEPTH_EVERY_S: Final = 30.0
+_FEW_PAIRS: Final = 5  # whose books the request budget carries at that pace
 
 
 def create_feed(
@@ -32,13 +37,26 @@ def create_feed(
 
         spot, perp = _required("feed.spot", settings.spot), _required("feed.perp", settings.perp)
         return RecordedFeed(spot, perp, funding=settings.funding, mark=settings.mark, days=settings.days)
+    if settings.source == "stored":
+        from alpha_pulse.market.store.feed import StoredFeed  # noqa: PLC0415 - pulls in numpy
+
+        start, end = (None if day is None else _midnight_ms(day) for day in (settings.since, settings.until))
+        return StoredFeed(settings.store, settings.timeframe, start_ms=start, end_ms=end, days=settings.days)
     return live_feed(settings, exchange, clock, guard)
 
 
+def _midnight_ms(day: date) -> int:
+    return int(datetime.combine(day, time(), UTC).timestamp() * 1000)
+
+
 def live_feed(
-    settings: FeedSettings, exchange: ExchangeSettings, clock: Clock | None = None, guard: RequestGuard | None = None
+    settings: FeedSettings, exchange: ExchangeSettings, clock: Clock | None = None, guard: RequestGuard | None = None, *, pairs: int = 1
 ) -> CcxtFeed:
-    """The exchange's own market; it can serve several pairs. Raises ``ConfigError`` for an exchange that ccxt does not know."""
+    """The exchange's own market; it can serve several ``pairs``, and of many it reads the dear depth less often.
+
+    Raises:
+        ConfigError: ccxt does not know the exchange.
+    """
     from alpha_pulse.market.ccxt_feed import CcxtFeed, Pace  # noqa: PLC0415 - live markets alone need it
     from alpha_pulse.runtime.clock import SystemClock  # noqa: PLC0415 - as above
 
@@ -48,7 +66,7 @@ def live_feed(
         rest_url=exchange.rest_url,
         ws_url=exchange.ws_url,
         clock=clock or SystemClock(),
-        pace=Pace(update=settings.update_interval_s),
+        pace=Pace(update=settings.update_interval_s, depth=_DEPTH_EVERY_S * max(1.0, pairs / _FEW_PAIRS)),
         guard=guard or RequestGuard(weight_per_minute=exchange.budget()),
     )
 

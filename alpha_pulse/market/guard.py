@@ -26,6 +26,9 @@ class Haste(IntEnum):
 DOCUMENTED: Final[Mapping[str, float]] = {"binanceusdm": 2400.0}
 """Weight a minute that an exchange documents where ccxt counts on less, by ccxt id: Binance's futures say so in exchangeInfo."""
 
+_ORDER_WEIGHTS: Final[Mapping[str, tuple[float, float]]] = {"binanceusdm": (4.0, 1.0)}
+"""What ccxt counts for a new order, and what it weighs at most on the request budget: orders have a limit of their own there."""
+
 _HASTE: ContextVar[Haste] = ContextVar("haste", default=Haste.READ)
 _BAN_S: Final = 120.0  # a ban that does not say for how long
 _PAUSE_S: Final = 2.0  # too many requests, without saying for how long; twice as long each time in a row
@@ -73,13 +76,16 @@ class RequestGuard:
         if exchange.id in self._budgets:
             exchange.rateLimit, exchange.tokenBucket = 60_000.0 / self._budgets[exchange.id], None
             exchange.init_rest_rate_limiter()
-        ordinary = exchange.throttle
+        ordinary, single = exchange.throttle, _ORDER_WEIGHTS.get(exchange.id, (0.0, 0.0))
         if not self._per_s and exchange.rateLimit:
             self._per_s = 1000.0 / exchange.rateLimit
             self._most = self._left = 60.0 * self._per_s
 
         async def throttle(cost: float | None = None) -> None:
-            await self._admit(1.0 if cost is None else float(cost), cost, ordinary)
+            amount = 1.0 if cost is None else float(cost)
+            if amount == single[0] and _HASTE.get() is not Haste.READ:
+                amount = single[1]
+            await self._admit(amount, cost, ordinary)
 
         def on_rest_response(
             code: int, _reason: str, url: str, method: str, headers: Mapping[str, str], body: str, _sent: Any, _request: Any

@@ -41,6 +41,8 @@ def _pair_can_be_traded(symbol: str, feed: FeedSettings) -> Iterator[ConfigError
 
 def _recorded_feed_has_its_files(feed: FeedSettings) -> Iterator[ConfigError]:
     """Relative paths are looked up from the working directory."""
+    if feed.since is not None and feed.until is not None and feed.until <= feed.since:
+        yield ConfigError("ends before it starts.", field="feed.until", value=str(feed.until), fix=f"give a day after {feed.since}")
     if feed.source != "recorded":
         return
     for name in ("spot", "perp", "funding", "mark"):

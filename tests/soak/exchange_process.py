@@ -10,7 +10,7 @@ from alpha_pulse.fake_exchange.config import AccountConfig, FakeConfig, LimitsCo
 from alpha_pulse.fake_exchange.server import FakeExchange
 
 EVERY_S = 0.1
-STEP, PULL = 0.0006, 0.0005  # of a price, at each move: how far it strays, and how much of its distance from the start it comes back
+STEP, PULL = 0.0002, 0.0002  # of a price, at each move: how far it strays, and how much of its distance from the start it comes back
 
 
 async def main(count: int, seed: int) -> None:

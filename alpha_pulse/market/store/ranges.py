@@ -99,6 +99,19 @@ def stored_feed(
     Raises:
         ConfigError: no spot candles or no perpetual's candles of the pair are stored, or the range is empty.
     """
+    return RecordedFeed(*pair_ranges(store, pair, timeframe, start_ms, end_ms, warm_up_ms=warm_up_ms), start_ms=start_ms, end_ms=end_ms)
+
+
+def pair_ranges(
+    store: CandleStore | Path | str,
+    pair: str,
+    timeframe: str,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
+    *,
+    warm_up_ms: int = WARM_UP_MS,
+) -> tuple[StoredRange, StoredRange, StoredRange | None, StoredRange | None]:
+    """Spot, perpetual, funding and mark prices of a pair, the last two where there are any. Arguments and errors as ``stored_feed``."""
     store = store if isinstance(store, CandleStore) else CandleStore(store)
     ranges = stored_ranges(store, pair, timeframe, None if start_ms is None else start_ms - warm_up_ms, end_ms)
     for market in (Market.SPOT, Market.PERP):
@@ -110,14 +123,7 @@ def stored_feed(
             )
     if start_ms is not None and end_ms is not None and end_ms <= start_ms:
         raise ConfigError("ends before it starts.", field="data", value=f"{iso(start_ms)} .. {iso(end_ms)}", fix="give a later end")
-    return RecordedFeed(
-        ranges[Market.SPOT],
-        ranges[Market.PERP],
-        ranges.get(Market.FUNDING),
-        ranges.get(Market.MARK),
-        start_ms=start_ms,
-        end_ms=end_ms,
-    )
+    return ranges[Market.SPOT], ranges[Market.PERP], ranges.get(Market.FUNDING), ranges.get(Market.MARK)
 
 
 def stored_ranges(

@@ -293,3 +293,36 @@ def test_every_figure_of_a_backtest_has_a_number_or_a_reason():
     missing = {path for path, value in figures({k: v for k, v in body.items() if k not in {"settings", "seed"}}) if value is None}
     silent = {path for path in missing if path not in body["unavailable"] and not path.startswith("seed")}
     assert {path for path in silent if "recovered" not in path} == set()
+
+
+# --- candles of the store ----------------------------------------------------------------------------------------------------------
+def test_a_range_of_the_store_gives_what_the_files_of_that_range_give():
+    for market in ("spot", "perp"):
+        code, _, err = alpha_pulse("data", "import", touching(hours=96), "--pair", "BTCUSDT", "--market", market, "--yes")
+        assert code == 0, err
+    code, _, err = alpha_pulse("backtest", "--timeframe", "1h", "--until", "2025-01-03", "--one-rule", *STILL, "--out", "stored")
+    assert code == 0, err
+    backtest("--set", "feed.days=2", "--one-rule", "--out", "files")
+    for name in ("fills.csv", "equity.csv"):
+        assert Path("stored", name).read_text() == Path("files", name).read_text()
+
+
+def test_a_run_on_a_later_range_of_the_store_begins_there_with_warm_indicators():
+    for market in ("spot", "perp"):
+        alpha_pulse("data", "import", touching(hours=96), "--pair", "BTCUSDT", "--market", market, "--yes")
+    code, _, err = alpha_pulse("backtest", "--timeframe", "1h", "--since", "2025-01-03", "--one-rule", *STILL, "--out", "late")
+    assert code == 0, err
+    assert Path("late/equity.csv").read_text().splitlines()[1].startswith("2025-01-03T01:00")
+
+
+def test_a_pair_that_the_store_does_not_hold_is_refused_with_how_to_get_it():
+    code, _, err = alpha_pulse("backtest", "--since", "2025-01-02", "--symbol", "ETHUSDT")
+    assert code == 2
+    assert "holds no ETHUSDT spot 1m" in err
+    assert "alpha-pulse data download ETHUSDT --timeframe 1m --since DATE" in err
+
+
+def test_a_range_that_ends_before_it_starts_is_refused():
+    code, _, err = alpha_pulse("backtest", "--since", "2025-01-04", "--until", "2025-01-02")
+    assert code == 2
+    assert "ends before it starts" in err
