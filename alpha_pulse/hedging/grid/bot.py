@@ -52,6 +52,7 @@ from alpha_pulse.hedging.state.memory import MemoryStore
 
 _IDLE_S = 1.0  # while the market is silent, commands and staleness are looked at this often
 _LONGEST_WAIT_S = 30.0  # between two tries while something fails
+_WITHOUT_NUMBERS = str.maketrans("", "", "0123456789.,")  # "no quotes for 3 s" and "for 4 s" are one trouble
 
 
 class GridHedgeBot:
@@ -375,9 +376,14 @@ class GridHedgeBot:
     # --- trouble --------------------------------------------------------------------------------------------------
     async def _skip(self, problem: FeedProblem) -> None:
         """Nothing is quoted on a broken market: orders that would unwind are withdrawn, the stop stays."""
-        first = problem.reason != self._problem
-        self._problem = problem.reason
-        inventory = await self._positions.fetch_inventory(self.symbol)
+        words = problem.reason.translate(_WITHOUT_NUMBERS)
+        first, self._problem = words != self._problem, words
+        try:
+            inventory = await self._positions.fetch_inventory(self.symbol)
+        except Transient:
+            if self.last is None:
+                raise
+            inventory = self.last[0].inventory  # not known to have changed, and what unwinds has to go all the same
         plan = self._decider.withdraw_unwinding(inventory, await self.broker.open_orders(self.symbol))
         if first or not plan.is_empty:
             now, tick_id = problem.ts_ms, format(problem.ts_ms, "x")

@@ -125,6 +125,40 @@ async def test_a_broken_market_skips_the_tick_withdraws_what_unwinds_and_says_so
     assert Purpose.STOP in {o.request.purpose for o in left}
 
 
+async def test_a_silence_that_grows_is_said_once_and_another_trouble_again():
+    good = prices(*[100_000] * 3)
+    reasons = ["no quotes for 3 s", "no quotes for 4.5 s", "no quotes for 1,200 s", "no mark price for 5 s"]
+    silent = [FeedProblem(good[-1].close_ms + 1000 * i, reason) for i, reason in enumerate(reasons, 1)]
+    bot = await stepped(make_bot([*good, *silent]))
+    skipped = [e.payload["reason"] for e in await told(bot) if e.kind is EventKind.TICK_SKIPPED]
+    assert skipped == [reasons[0], reasons[3]]
+
+
+class Vault:
+    """Coins that can be read as long as somebody lets us."""
+
+    def __init__(self) -> None:
+        self.open = True
+
+    async def fetch_inventory(self, symbol: str) -> Decimal:
+        if not self.open:
+            raise Transient(f"the coins of {symbol} were last read 301 s ago")
+        return Decimal(1)
+
+
+async def test_what_unwinds_is_withdrawn_on_a_broken_market_also_where_the_coins_cannot_be_read():
+    config = STILL | {"hedge": {"min_ratio": 0, "amplitude_adverse": 0.25, "funding_tilt": 0}}
+    good, vault = prices(*[100_000] * 6), Vault()
+    bot = make_bot([*good, FeedProblem(good[-1].close_ms + 60_000, "the bid is nan")], config=config, position_fetcher=vault)
+    await bot.start()
+    for _ in good:
+        await bot.step()
+    assert {o.request.side.value for o in await bot.broker.open_orders(SYMBOL)} == {"buy", "sell"}
+    vault.open = False
+    await bot.step()
+    assert {o.request.side.value for o in await bot.broker.open_orders(SYMBOL)} == {"sell"}
+
+
 async def test_a_broken_market_before_the_first_good_one_is_waited_out():
     bot = await stepped(make_bot([FeedProblem(1, "no price yet"), *prices(100_000, 100_000, 100_000)]))
     assert await position(bot) == Decimal("-0.500")
