@@ -40,6 +40,7 @@ from alpha_pulse.runtime.notify.notifier import Notifier, create_notifier
 from alpha_pulse.runtime.process import SystemHost
 from alpha_pulse.settings import Settings, each_pair
 
+_COMMANDS_EVERY_MS: Final = 200  # on a live market, where every update may be a tick
 _LONGEST_START_WAIT_S: Final = 8.0  # between two tries; a stop takes effect after it
 
 if TYPE_CHECKING:
@@ -162,7 +163,8 @@ async def _bots(pairs: tuple[Settings, ...], engine: AsyncEngine, notifier: Noti
     feeds = _feeds(pairs, together, step)
     bots = []
     for one, name, feed in zip(pairs, names, feeds, strict=True):
-        store, journal = SqlStore(engine, host=SystemHost()), SqlJournal(engine, name)
+        every_ms = _COMMANDS_EVERY_MS if one.feed.source == "ccxt" else 0
+        store, journal = SqlStore(engine, host=SystemHost(), commands_every_ms=every_ms), SqlJournal(engine, name)
         bots.append(build_bot(one, store=store, journal=journal, feed=feed, together=together))
     return bots
 

@@ -87,7 +87,7 @@ async def the_bot(urls: Mapping[str, str], case: str) -> AsyncIterator[None]:
         settings = Settings.read(given)
         engine = await open_database(settings.store.url)
         recorded = case != UNRECORDED
-        store = SqlStore(engine, host=SystemHost()) if recorded else None
+        store = SqlStore(engine, host=SystemHost(), commands_every_ms=200) if recorded else None
         journal = SqlJournal(engine, SYMBOL) if recorded else None
         bot = build_bot(settings, store=store, journal=journal, environ=_KEYS)
         run = asyncio.create_task(bot.run())

@@ -15,7 +15,7 @@ from alpha_pulse.market.wrapped import WrappedFeed
 
 _PATIENCE_S: Final = 1.0
 _LOOK_S: Final = 0.005
-_BURST_S: Final = 0.003
+_BURST_S: Final = 0.001
 _FAR: Final = 0.003  # of the price
 
 

@@ -29,9 +29,13 @@ class SqlStore:
 
     With ``flush_every`` > 1 events are kept and written in bulk (a replay can be run again, so it need not survive a kill -9);
     ``flush``, ``events`` and ``close`` write what is kept.
+
+    ``commands`` looks at the database once in ``commands_every_ms``: a tick that answers a fill has no time to ask every time.
     """
 
-    def __init__(self, engine: AsyncEngine, *, host: Host, records_every_tick: bool = True, flush_every: int = 1) -> None:
+    def __init__(
+        self, engine: AsyncEngine, *, host: Host, records_every_tick: bool = True, flush_every: int = 1, commands_every_ms: int = 0
+    ) -> None:
         self.records_every_tick = records_every_tick
         self._engine = engine
         self._host = host
@@ -40,6 +44,8 @@ class SqlStore:
         self._kept_state: BotState | None = None
         self._ledger: Ledger | None = None
         self._beat_ms = 0
+        self._commands_every_ms = commands_every_ms
+        self._looked_ms = 0
 
     async def open(self, account: str, symbol: str, run_id: str, now_ms: int) -> BotState | None:  # noqa: ARG002 - locks go by the host's clock
         """Take the lock for (account, symbol) and return the memory of an earlier run, or None.
@@ -115,6 +121,9 @@ class SqlStore:
     async def commands(self) -> Sequence[Command]:
         """Commands that wait for this bot, oldest first; each is returned once. Keeps the lock's heartbeat fresh."""
         ledger, now = self._opened(), self._host.now_ms()
+        if 0 <= now - self._looked_ms < self._commands_every_ms:
+            return ()
+        self._looked_ms = now
         table = models.commands
         waiting = select(table).where(ledger.pair.of(table), table.c.taken_ms.is_(None)).order_by(table.c.id)
         async with reading(self._engine, "reading commands") as connection:

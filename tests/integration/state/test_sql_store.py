@@ -238,6 +238,21 @@ async def test_commands_reach_their_bot_once_and_in_order(engine, opened):
     await store.close()
 
 
+async def test_a_live_store_looks_for_commands_now_and_then_and_loses_none(engine, host):
+    store = SqlStore(engine, host=host, commands_every_ms=200)
+    await store.open("paper", "BTCUSDT", "r1", 0)
+    assert await store.commands() == ()
+    await post_command(engine, "paper", "BTCUSDT", "stop", now_ms=1)
+    host.time_ms += 199
+    assert await store.commands() == ()
+    host.time_ms += 1
+    assert await store.commands() == (Command(1, "stop"),)
+    host.time_ms -= 3_600_000  # a clock that is set back holds nothing up
+    await post_command(engine, "paper", "BTCUSDT", "resume", now_ms=1)
+    assert await store.commands() == (Command(2, "resume"),)
+    await store.close()
+
+
 # --- when the database does not do as it should -----------------------------------------------------------------
 async def test_a_database_that_stays_busy_is_transient_and_the_same_save_works_later(database: Path, opened):
     store = await opened()
