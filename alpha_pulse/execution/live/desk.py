@@ -184,18 +184,24 @@ class LiveDesk:
                 self._trades_at = asked_at
             await self.trades.read_funding(asked_ms, after=balance_at)
         self._note_leverage(position.leverage)
+        await self._take_wallet(cash * self.terms.share, balance_at, asked_ms)
         if self.trades.booked_at > position_at and self.books.ledger.quantity != position.quantity:
             self.wanted.set()  # something was traded meanwhile: the numbers are of different moments
             return False
-        if self.trades.booked_at < balance_at:
-            cash *= self.terms.share
-            known = not self.books.opened_ms or not self.books.unexplained(cash)
-            if known or await self.trades.read_funding(asked_ms, now=True, after=balance_at):  # before anything counts as a flow
-                self.books.wallet_is(cash)
         agreed = self._compare(position.quantity)
         if agreed and trades_due:  # else a list of trades may have ended too early: the next reading begins where this one did
             self.books.read_until_ms = max(self.books.read_until_ms, asked_ms)
         return agreed
+
+    async def _take_wallet(self, cash: Decimal, asked_at: float, asked_ms: int) -> None:
+        """The pair's part of the wallet, unless something was booked since it was asked for."""
+        if self.trades.booked_at >= asked_at:
+            return
+        known = not self.books.opened_ms or not self.books.unexplained(cash)
+        if not known and not await self.trades.read_funding(asked_ms, now=True, after=asked_at):
+            return  # whether funding explains it is not known yet
+        if self.trades.booked_at < asked_at:
+            self.books.wallet_is(cash)
 
     async def _read_position(self, after: float = math.inf) -> tuple[float, VenuePosition]:
         """When it was asked for, and the position. Raises ``ValueError`` where it cannot be believed."""
