@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -138,12 +139,11 @@ class _Look:
 
     async def _connect(self, keys: ExchangeKeys) -> Connection:
         connection = Connection(self._exchange, keys, self._guard)
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(connection.close)
             await connection.open()
             connection.learn(self._pair)
-        except BaseException:
-            await connection.close()
-            raise
+            undo.pop_all()
         return connection
 
     async def _look_around(self, connection: Connection) -> AccountFound:

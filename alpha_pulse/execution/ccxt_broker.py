@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -64,11 +65,11 @@ class CcxtBroker:
             found = self._open.get(pair.perpetual)
             if found is not None:
                 return found.desk.terms.instrument
-            try:
-                return await self._open_pair(pair, inventory)
-            except BaseException:
-                await self.live.leave(pair.perpetual)  # a start that fails leaves no connection behind
-                raise
+            async with AsyncExitStack() as undo:
+                undo.push_async_callback(self.live.leave, pair.perpetual)  # a start that fails leaves no connection behind
+                instrument = await self._open_pair(pair, inventory)
+                undo.pop_all()
+            return instrument
 
     async def _open_pair(self, pair: HedgePair, inventory: Decimal) -> Instrument:
         await self.live.open(pair)

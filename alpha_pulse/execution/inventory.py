@@ -57,14 +57,16 @@ class SpotAccount:
             self._users += 1
             if self._reading is not None:
                 return
-            try:
+            async with contextlib.AsyncExitStack() as undo:
+                undo.push_async_callback(self._give_up)
                 self._exchange = self._connected()
                 await self._read()
-            except BaseException:
-                await self._close()
-                self._users -= 1
-                raise
+                undo.pop_all()
             self._reading = asyncio.create_task(self._keep_reading(), name=f"coins at {self.name}")
+
+    async def _give_up(self) -> None:
+        self._users -= 1
+        await self._close()
 
     async def leave(self) -> None:
         """The last one to leave closes the connection."""

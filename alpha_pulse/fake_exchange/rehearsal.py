@@ -113,11 +113,10 @@ class Rehearsal:
         store = SqlStore(self.engine, host=SystemHost())
         journal = SqlJournal(self.engine, self.name)
         bot = build_bot(self.settings, store=store, journal=journal, environ=self._environ)
-        try:
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(bot.broker.close)
             await bot.start()
-        except BaseException:
-            await bot.broker.close()
-            raise
+            undo.pop_all()
         self.bot = bot
         self._run = asyncio.create_task(bot.run(), name="rehearsed bot")
         return bot

@@ -105,6 +105,10 @@ class PairBooks:
         fills, funding = self._saved
         return [encode(fill) for fill in self.fills[fills:]], [encode(payment) for payment in self.funding[funding:]]
 
+    def touch(self) -> None:
+        """Something has to be journalled."""
+        self.changed = True
+
     def saved(self, fills: int, funding: int) -> None:
         """The journal has this many."""
         self._saved = fills, funding

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any, Final
 
@@ -325,11 +326,10 @@ class LiveDesk:
             state = {**self.books.state(), "links": [list(link) for link in self.orders.tracker.links()]}
             fills, funding = self.books.unsaved()
             counts = len(self.books.fills), len(self.books.funding)
-            try:
+            with ExitStack() as undo:
+                undo.callback(self.books.touch)
                 await self._journal.save(self._account, state, fills, funding)
-            except BaseException:
-                self.books.changed = True
-                raise
+                undo.pop_all()
             self.books.saved(*counts)
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -56,15 +57,14 @@ def write_rows(path: Path, series: Series, rows: Rows, exchange: str) -> None:
     table = pa.Table.from_arrays(arrays, schema=schema)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.stem}-{os.getpid()}.tmp")  # beside it: a rename is atomic on one disk only
-    try:
+    with ExitStack() as undo:
+        undo.callback(unfinished.unlink, missing_ok=True)
         with unfinished.open("wb") as file:
             parquet.write_table(table, file, compression="zstd")
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+        undo.pop_all()
 
 
 def read_rows(path: Path, series: Series) -> Rows:
