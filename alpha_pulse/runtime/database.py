@@ -6,10 +6,11 @@ import asyncio
 import sqlite3
 import time
 from contextlib import AsyncExitStack, ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, event, inspect, make_url, text
+from sqlalchemy import Connection, String, column, event, inspect, make_url, select, table
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -21,6 +22,26 @@ from alpha_pulse.hedging.state.transactions import WRITES
 
 _ASYNC_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _FIELD: Final = "store.url"
+_VERSION_TABLE: Final = "alembic_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Tables that are brought up to date together. Several schemas can share a database: each has a version table of its own.
+
+    Attributes:
+        revisions: every revision that ever existed, oldest first; the last is what this version reads and writes.
+        migrations: Alembic's script folder, as ``package:folder``.
+        version_table: where the database keeps the revision; the name starts with ``alembic_version``.
+    """
+
+    revisions: tuple[str, ...]
+    migrations: str
+    version_table: str = _VERSION_TABLE
+
+
+BOTS: Final = Schema(REVISIONS, "alpha_pulse.hedging.state:migrations")
+"""Events, memory, locks and commands of the bots."""
 
 
 def create_engine(url: str, *, durable: bool = True, busy_timeout_ms: int = 5000) -> AsyncEngine:
@@ -45,26 +66,29 @@ def create_engine(url: str, *, durable: bool = True, busy_timeout_ms: int = 5000
     return engine
 
 
-async def migrate(engine: AsyncEngine, *, revision: str = REVISIONS[-1]) -> None:
-    """Bring the schema up to ``revision``; at once when it is there already. A SQLite file is copied beside itself first.
+async def migrate(engine: AsyncEngine, *, revision: str = "", schema: Schema = BOTS) -> None:
+    """Bring the schema up to ``revision`` (the newest if empty); at once when it is there already. A SQLite file is copied beside itself
+    first.
 
     Raises:
         ConfigError: the database cannot be opened, is damaged, belongs to something else, or was written by a newer version.
         Transient: another process held it for too long.
     """
     path = _sqlite_path(engine.url)
+    revisions = schema.revisions
+    revision = revision or revisions[-1]
     try:
         if path is not None:
             await asyncio.to_thread(_prepare, path)
         async with engine.connect() as connection:
-            current = await connection.run_sync(_current_revision, engine.url)
-        if current is not None and REVISIONS.index(current) >= REVISIONS.index(revision):
+            current = await connection.run_sync(_current_revision, engine.url, schema)
+        if current is not None and revisions.index(current) >= revisions.index(revision):
             return
         if current is not None and path is not None:
             await asyncio.to_thread(_back_up, path, current)
         async with engine.connect() as connection:
             await connection.execution_options(**WRITES)
-            await _upgrade(connection, revision, engine.url)
+            await _upgrade(connection, revision, engine.url, schema)
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise _unusable(error, engine.url) from error
 
@@ -152,11 +176,12 @@ def _configure_sqlite(engine: AsyncEngine, *, durable: bool, busy_timeout_ms: in
 
 
 # --- the schema -------------------------------------------------------------------------------------------------
-def _current_revision(connection: Connection, url: URL) -> str | None:
-    """The schema that is there; None for an empty database. Raises ConfigError for one that is not ours or newer than we are."""
+def _current_revision(connection: Connection, url: URL, schema: Schema) -> str | None:
+    """The schema that is there; None where it is not yet. Raises ConfigError for one that is not ours or newer than we are."""
     tables = inspect(connection).get_table_names()
-    if "alembic_version" not in tables:
-        if tables and connection.dialect.name == "sqlite":
+    if schema.version_table not in tables:
+        ours = any(name.startswith(_VERSION_TABLE) for name in tables)  # another of our schemas was here first
+        if tables and not ours and connection.dialect.name == "sqlite":
             raise ConfigError(
                 f"holds the tables of another program ({', '.join(sorted(tables)[:3])})",
                 field=_FIELD,
@@ -164,10 +189,11 @@ def _current_revision(connection: Connection, url: URL) -> str | None:
                 fix="give another file",
             )
         return None
-    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-    if revision is not None and revision not in REVISIONS:
+    statement = select(column("version_num", String)).select_from(table(schema.version_table))
+    revision: str | None = connection.execute(statement).scalar_one_or_none()
+    if revision is not None and revision not in schema.revisions:
         raise ConfigError(
-            f"was written by a newer alpha_pulse (schema {revision}, this version knows up to {REVISIONS[-1]})",
+            f"was written by a newer alpha_pulse (schema {revision}, this version knows up to {schema.revisions[-1]})",
             field=_FIELD,
             value=_shown(url),
             fix="upgrade alpha_pulse, or give another database",
@@ -175,15 +201,15 @@ def _current_revision(connection: Connection, url: URL) -> str | None:
     return revision
 
 
-async def _upgrade(connection: AsyncConnection, revision: str, url: URL) -> None:
+async def _upgrade(connection: AsyncConnection, revision: str, url: URL, schema: Schema) -> None:
     def run(sync: Connection) -> None:
-        if _current_revision(sync, url) == revision:
+        if _current_revision(sync, url, schema) == revision:
             return  # another process was quicker
         from alembic import command  # noqa: PLC0415 - slow to import, and needed only when the schema changes
         from alembic.config import Config  # noqa: PLC0415 - as above
 
         config = Config()
-        config.set_main_option("script_location", "alpha_pulse.hedging.state:migrations")
+        config.set_main_option("script_location", schema.migrations)
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = sync
         command.upgrade(config, revision)

@@ -1,0 +1,1 @@
+"""Alembic's script folder of the decision log: every schema since the first table."""
