@@ -95,9 +95,7 @@ class Instrument:
 
     def min_lots(self, price: float) -> int:
         """The smallest number of lots that the venue takes at ``price``: minimum quantity and minimum notional, both."""
-        by_quantity = float(self.min_quantity) / self.lot
-        by_notional = float(self.min_notional) / (price * self.lot)
-        return max(1, math.ceil(max(by_quantity, by_notional) - 1e-9))
+        return least_lots(price, float(self.min_quantity), float(self.min_notional), self.lot)
 
     def tier(self, notional: float) -> MarginTier:
         """The bracket that an absolute notional falls into; beyond the last one, the last."""
@@ -105,6 +103,11 @@ class Instrument:
             if notional <= float(tier.max_notional):
                 return tier
         return self.margin_tiers[-1]
+
+
+def least_lots(price: float, min_quantity: float, min_notional: float, lot: float) -> int:
+    """The smallest whole number of lots at ``price`` that reaches both minima; see ``Instrument.min_lots``."""
+    return max(1, math.ceil(max(min_quantity / lot, min_notional / (price * lot)) - 1e-9))
 
 
 def exact(value: float) -> Decimal:

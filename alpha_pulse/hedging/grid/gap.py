@@ -15,7 +15,7 @@ from alpha_pulse.hedging.grid.curve import place_on_grid, ticks_at_or_above, tic
 from alpha_pulse.hedging.risk.costs import trade_cost, worth_trading
 
 _STEPS = 1.5  # a band is never narrower than this many node steps
-_CLOSED = 0.5  # an open gap is closed when less than this share of a node step is left
+CLOSED = 0.5  # an open gap is closed when less than this share of a node step is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ def find_gap(hedge: HedgeSettings, execution: ExecutionSettings, snapshot: Snaps
         order = _order(snapshot, execution, _within(urgent, snapshot, assessment), Purpose.FLOOR, patient=False, why=why)
         return Gap(target, state.gap_since_ms, order)
     away = target - position  # to add, signed
-    step = _node_step(curve)
+    step = node_step(curve)
     hedging_more = _hedges_more(curve, away)
     limit = band(hedge, curve, away)
     is_open = (
         abs(away) > limit
-        or (state.gap_since_ms > 0 and abs(away) > max(_CLOSED * step, snapshot.instrument.lot))
+        or (state.gap_since_ms > 0 and abs(away) > max(CLOSED * step, snapshot.instrument.lot))
         or (position == 0.0 and band_hides_hedge(hedge, curve) and _unopened(hedge, curve, snapshot))
     )
     if not is_open:
@@ -64,7 +64,7 @@ def find_gap(hedge: HedgeSettings, execution: ExecutionSettings, snapshot: Snaps
 def band(hedge: HedgeSettings, curve: CurveParameters, away: float) -> float:
     """How far the position may be from T, base units: narrower when under-hedged, never under 1.5 node steps."""
     scale = abs(curve.inventory) or curve.neutral_size
-    return max((hedge.band_under if _hedges_more(curve, away) else hedge.band_over) * scale, _STEPS * _node_step(curve))
+    return max((hedge.band_under if _hedges_more(curve, away) else hedge.band_over) * scale, _STEPS * node_step(curve))
 
 
 def _hedges_more(curve: CurveParameters, away: float) -> bool:
@@ -81,8 +81,13 @@ def band_hides_hedge(hedge: HedgeSettings, curve: CurveParameters) -> bool:
 def _unopened(hedge: HedgeSettings, curve: CurveParameters, snapshot: Snapshot) -> bool:
     """Whether even the less hedged of the two nodes around the price asks for more than the user's own band."""
     place = place_on_grid(snapshot.market.mid, curve.anchor, curve.spacing, curve.levels, curve.geometric) * curve.levels
-    least = min(abs(target_at(curve, node / curve.levels)) for node in (math.floor(place), math.ceil(place)))
-    return least > hedge.band_under * (abs(curve.inventory) or curve.neutral_size)
+    return hedge_due(hedge, curve, place)
+
+
+def hedge_due(hedge: HedgeSettings, curve: CurveParameters, place: float) -> bool:
+    """The same at a place that is counted in nodes."""
+    below, above = target_at(curve, math.floor(place) / curve.levels), target_at(curve, math.ceil(place) / curve.levels)
+    return min(abs(below), abs(above)) > hedge.band_under * (abs(curve.inventory) or curve.neutral_size)
 
 
 def _within(signed: float, snapshot: Snapshot, assessment: Assessment) -> float:
@@ -91,19 +96,27 @@ def _within(signed: float, snapshot: Snapshot, assessment: Assessment) -> float:
     if state is RiskState.NORMAL:
         return signed
     exposure = position if state is RiskState.MARGIN_REDUCE else float(snapshot.inventory) + position
-    if state is RiskState.HALTED or signed * exposure >= 0.0:
-        return 0.0
-    return math.copysign(min(abs(signed), abs(exposure)), signed)
+    return 0.0 if state is RiskState.HALTED else shrinking(signed, exposure)
+
+
+def shrinking(signed: float, exposure: float) -> float:
+    """As much of a signed quantity as brings an exposure nearer to zero, and not beyond."""
+    return 0.0 if signed * exposure >= 0.0 else math.copysign(min(abs(signed), abs(exposure)), signed)
 
 
 def _paced(signed: float, snapshot: Snapshot, execution: ExecutionSettings) -> float:
     """As much of a discretionary order as the book carries: depth sets the pace, not the protection. At least one order that trades."""
     raw, instrument = snapshot.market.raw, snapshot.instrument
     depth = raw.bid_depth if signed < 0.0 else raw.ask_depth
-    if depth <= 0.0:
-        return signed  # unknown
     least = instrument.min_lots(raw.mark.close) * instrument.lot
-    return math.copysign(min(abs(signed), max(execution.max_depth_share * depth / raw.mark.close, least)), signed)
+    return at_pace(signed, depth, execution.max_depth_share, raw.mark.close, least)
+
+
+def at_pace(signed: float, depth: float, share: float, mark: float, least: float) -> float:
+    """A signed quantity, no larger than a share of the depth (quote units; 0 = unknown) or the least order (base units)."""
+    if depth <= 0.0:
+        return signed
+    return math.copysign(min(abs(signed), max(share * depth / mark, least)), signed)
 
 
 def _pays(signed: float, snapshot: Snapshot, hedge: HedgeSettings) -> bool:
@@ -114,7 +127,7 @@ def _pays(signed: float, snapshot: Snapshot, hedge: HedgeSettings) -> bool:
     return worth_trading(cost, snapshot.market.volatility_day, hedge.max_cost_share)
 
 
-def _node_step(curve: CurveParameters) -> float:
+def node_step(curve: CurveParameters) -> float:
     """What one node moves the position by, base units."""
     scale = abs(curve.inventory) or curve.neutral_size
     return scale * max(curve.amplitude, curve.amplitude_adverse) / curve.levels
@@ -128,12 +141,15 @@ def _urgent(snapshot: Snapshot, assessment: Assessment, curve: CurveParameters, 
     if curve.inventory == 0.0 and curve.floor >= 1.0 and position != 0.0:
         return -position, "latched: the position is closed"
     if curve.floor > 0.0 and curve.inventory != 0.0:
-        least = min(curve.floor * abs(curve.inventory), curve.max_abs_position)
-        sign = 1.0 if curve.inventory > 0.0 else -1.0
-        missing = least + position * sign
-        if missing > snapshot.instrument.lot * _CLOSED:
-            return -missing * sign, f"the hedge is {missing:.8g} under its floor of {curve.floor:.1%}"
+        missing = under_floor(curve, position)
+        if missing > snapshot.instrument.lot * CLOSED:
+            return -math.copysign(missing, curve.inventory), f"the hedge is {missing:.8g} under its floor of {curve.floor:.1%}"
     return 0.0, ""
+
+
+def under_floor(curve: CurveParameters, position: float) -> float:
+    """By how much a hedge is under its floor, base units; negative when it is over."""
+    return min(curve.floor * abs(curve.inventory), curve.max_abs_position) + position * (1.0 if curve.inventory > 0.0 else -1.0)
 
 
 def _order(

@@ -6,6 +6,7 @@ Otherwise every tick would move every order and lose its queue place. Pure.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alpha_pulse.domain.instrument import Instrument
@@ -28,9 +29,13 @@ class Regime:
 
 def held_regime(state: BotState, indicators: Indicators, settings: GridSettings) -> Regime:
     """Volatility moves when it changed by ``step`` of itself; the volume factor has its own dead band."""
-    held, now = state.volatility_held, indicators.volatility_day
-    moved = held <= 0.0 or abs(now - held) > settings.step * held
-    return Regime(now if moved else held, _volume_factor(state.volume_factor, indicators.volume_ratio, settings.volume_adjust))
+    volatility = stepped_volatility(state.volatility_held, indicators.volatility_day, settings.step)
+    return Regime(volatility, volume_factor(state.volume_factor, indicators.volume_ratio, settings.volume_adjust))
+
+
+def stepped_volatility(held: float, now: float, step: float) -> float:
+    """The σ that counts: the one held until it has changed by ``step`` of itself."""
+    return now if held <= 0.0 or abs(now - held) > step * held else held
 
 
 def volume_band(held: float, settings: GridSettings) -> tuple[float, float]:
@@ -42,7 +47,7 @@ def volume_band(held: float, settings: GridSettings) -> tuple[float, float]:
     return (-math.inf, 1.0 / _HIGH_VOLUME_LEFT) if held < 1.0 else (1.0 / _HIGH_VOLUME, _HIGH_VOLUME)
 
 
-def _volume_factor(held: float, ratio: float, adjust: float) -> float:
+def volume_factor(held: float, ratio: float, adjust: float) -> float:
     """Busy hours widen the grid, quiet ones narrow it."""
     if adjust == 0.0:
         return 1.0
@@ -79,9 +84,16 @@ def anchor_for(settings: GridSettings, market: MarketState, previous: CurveParam
         return price
     if settings.anchor == "fixed":
         return previous.anchor
-    if settings.anchor == "ema":
-        average = market.indicators.anchor_ema
-        return average if abs(math.log(average / previous.anchor)) >= math.log1p(previous.spacing) else previous.anchor
+    return averaged_anchor(market.indicators.anchor_ema, previous) if settings.anchor == "ema" else recentred_anchor(price, previous)
+
+
+def averaged_anchor(average: float, previous: CurveParameters) -> float:
+    """With ``anchor: ema``: the average where it is a node away."""
+    return average if abs(math.log(average / previous.anchor)) >= math.log1p(previous.spacing) else previous.anchor
+
+
+def recentred_anchor(price: float, previous: CurveParameters) -> float:
+    """With ``anchor: recentre``: the price where it is past node n + 1."""
     edge = previous.levels + 1
     inside = (
         node_price(previous.anchor, previous.spacing, -edge, previous.geometric)
@@ -98,10 +110,19 @@ def snapped_nodes(settings: GridSettings, anchor: float, spacing: float, levels:
     geometric, moved = settings.spacing == "geometric", []
     for node in range(-settings.num_levels, settings.num_levels + 1):
         price = node_price(anchor, spacing, node, geometric)
-        nearest = min(levels, key=lambda level, at=price: abs(level - at))  # type: ignore[misc]
+        nearest = nearest_level(levels, price)
         if node and abs(nearest - price) <= settings.snap * spacing * (price if geometric else anchor):
             moved.append((node, nearest))
     return tuple(moved)
+
+
+def nearest_level(levels: Sequence[float], price: float) -> float:
+    """The level nearest to a price; of two that are equally near the first. There must be one."""
+    nearest = levels[0]
+    for level in levels:
+        if abs(level - price) < abs(nearest - price):
+            nearest = level
+    return nearest
 
 
 def neutral_size(risk: RiskSettings, volatility_day: float) -> float:

@@ -11,7 +11,7 @@ from alpha_pulse.hedging.risk.config import RiskSettings
 from alpha_pulse.hedging.risk.stop import stop_size
 
 
-def next_reference(reference: float, curve: CurveParameters, *, latched: bool) -> float:
+def next_reference(reference: float, curve: CurveParameters, latched: bool) -> float:
     """The stop's reference: the highest anchor since the last latch (lowest for S < 0, the anchor itself for S = 0)."""
     if latched:
         return reference

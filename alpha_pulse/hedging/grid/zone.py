@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from alpha_pulse.hedging.common.types import CurveParameters, MarketState, Snapshot
 from alpha_pulse.hedging.grid.calculator import DefaultGridCalculator, target_at
-from alpha_pulse.hedging.grid.config import BotConfig
+from alpha_pulse.hedging.grid.config import BotConfig, HedgeSettings
 from alpha_pulse.hedging.grid.curve import node_price, place_on_grid
 from alpha_pulse.hedging.grid.decide import Decider, Decision
-from alpha_pulse.hedging.grid.gap import band, band_hides_hedge
+from alpha_pulse.hedging.grid.gap import CLOSED, band, band_hides_hedge, under_floor
 from alpha_pulse.hedging.grid.steps import volume_band
 from alpha_pulse.hedging.risk.check import NOTHING
 from alpha_pulse.hedging.risk.manager import HedgeRiskManager
@@ -64,7 +64,7 @@ def quiet_zone(decider: Decider, snapshot: Snapshot, decision: Decision) -> Quie
     ):
         return None
     risk = manager.zone(snapshot, decision.assessment)
-    if risk is None:
+    if risk is None or floor_is_missed(decision.curve, snapshot):
         return None
     bid_low, bid_high, ask_low, ask_high = calculator.cell(snapshot.instrument)
     lowest, highest = _edges(config, decision.curve)
@@ -86,9 +86,21 @@ def quiet_zone(decider: Decider, snapshot: Snapshot, decision: Decision) -> Quie
     )
 
 
+def floor_is_missed(curve: CurveParameters, snapshot: Snapshot) -> bool:
+    """A gap under a floor waits, because it is worth less than the least order: another price may allow it."""
+    if curve.floor <= 0.0 or curve.inventory == 0.0:
+        return False
+    return under_floor(curve, float(snapshot.account.position.quantity)) > snapshot.instrument.lot * CLOSED
+
+
 def _edges(config: BotConfig, curve: CurveParameters) -> tuple[float, float]:
     """Between which prices the anchor stays."""
-    if config.grid.anchor == "fixed":
+    return anchor_edges(curve, config.grid.anchor == "fixed")
+
+
+def anchor_edges(curve: CurveParameters, is_fixed: bool) -> tuple[float, float]:
+    """The same for a curve whose anchor is fixed, or is not."""
+    if is_fixed:
         return curve.anchor * 1e-3, curve.anchor * 1e3
     edge = curve.levels + 1
     low = node_price(curve.anchor, curve.spacing, -edge, curve.geometric)
@@ -97,11 +109,15 @@ def _edges(config: BotConfig, curve: CurveParameters) -> tuple[float, float]:
 
 def _inside_band(config: BotConfig, curve: CurveParameters, snapshot: Snapshot, price: float) -> bool:
     """Whether the gap is closed at a price. T is monotone, so two ends speak for all between them."""
+    return inside_band(config.hedge, curve, float(snapshot.account.position.quantity), price)
+
+
+def inside_band(hedge: HedgeSettings, curve: CurveParameters, held: float, price: float) -> bool:
+    """The same for a position in base units."""
     if not math.isfinite(price):
         return False
     target = target_at(curve, place_on_grid(price, curve.anchor, curve.spacing, curve.levels, curve.geometric))
-    held = float(snapshot.account.position.quantity)
-    if held == 0.0 and band_hides_hedge(config.hedge, curve):
+    if held == 0.0 and band_hides_hedge(hedge, curve):
         return False
     away = target - held
-    return abs(away) <= band(config.hedge, curve, away) * (1.0 - _HAIR)
+    return abs(away) <= band(hedge, curve, away) * (1.0 - _HAIR)

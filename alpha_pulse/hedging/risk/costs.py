@@ -56,11 +56,16 @@ def trade_cost(quantity: float, *, selling: bool, market: MarketState, instrumen
     """Cost of taking ``quantity`` (base units, > 0) from the market now."""
     raw, indicators = market.raw, market.indicators
     depth = raw.bid_depth if selling else raw.ask_depth
-    return TradeCost(
-        fee=max(0.0, float(instrument.taker_fee)),
-        spread=0.5 * (raw.ask - raw.bid) / market.mid,
-        impact=market_impact(quantity, indicators.volume_day, depth, market.mid, indicators.volatility_day),
-    )
+    fee = float(instrument.taker_fee)
+    return TradeCost(*cost_parts(quantity, fee, raw.bid, raw.ask, depth, indicators.volume_day, indicators.volatility_day))
+
+
+def cost_parts(
+    quantity: float, taker_fee: float, bid: float, ask: float, depth: float, volume_day: float, volatility_day: float
+) -> tuple[float, float, float]:
+    """(fee, half the spread, impact) of ``trade_cost``, fractions of the notional."""
+    mid = 0.5 * (bid + ask)
+    return max(0.0, taker_fee), 0.5 * (ask - bid) / mid, market_impact(quantity, volume_day, depth, mid, volatility_day)
 
 
 def protection(volatility_day: float) -> float:
@@ -70,4 +75,9 @@ def protection(volatility_day: float) -> float:
 
 def worth_trading(cost: TradeCost, volatility_day: float, max_share: float) -> bool:
     """Whether a trade costs at most ``max_share`` of the shortfall that it removes."""
-    return cost.total <= max_share * protection(volatility_day)
+    return is_worth(cost.total, volatility_day, max_share)
+
+
+def is_worth(cost: float, volatility_day: float, max_share: float) -> bool:
+    """The same for a cost as a fraction of the notional."""
+    return cost <= max_share * protection(volatility_day)

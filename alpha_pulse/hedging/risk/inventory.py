@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 _DEFAULTS: Final = RiskConfig()
+_STEPS: Final = (Action.HOLD, Action.REDUCE, Action.HEDGE_PARTIAL, Action.HEDGE_FULL, Action.LIQUIDATE)
 _MOVES: Final = (-0.05, -0.02, 0.02, 0.05)  # as the scenarios' names say
 _DAYS_A_YEAR: Final = 365.0
 _BPS: Final = 1e4
@@ -105,15 +106,21 @@ def hedge_floor(total_score: float, loss: float, config: RiskConfig) -> tuple[Ac
             lifts HOLD to REDUCE; at it, not yet.
         config: thresholds and hedges.
     """
+    step, floor = hedge_step(total_score, loss, config)
+    return _STEPS[step], floor
+
+
+def hedge_step(total_score: float, loss: float, config: RiskConfig) -> tuple[int, float]:
+    """The same in numbers: how many steps above HOLD, 0 to 4, and the hedge."""
     if total_score >= config.liquidate_score:
-        return Action.LIQUIDATE, config.liquidate_pct
+        return 4, config.liquidate_pct
     if total_score >= config.hedge_full_score:
-        return Action.HEDGE_FULL, config.hedge_full_pct
+        return 3, config.hedge_full_pct
     if total_score >= config.hedge_partial_score:
-        return Action.HEDGE_PARTIAL, config.hedge_partial_pct
+        return 2, config.hedge_partial_pct
     if total_score >= config.reduce_score or loss > config.hedge_trigger_loss_pct:
-        return Action.REDUCE, config.reduce_pct
-    return Action.HOLD, 0.0
+        return 1, config.reduce_pct
+    return 0, 0.0
 
 
 def re_evaluate_minutes(total_score: float, config: RiskConfig) -> int:

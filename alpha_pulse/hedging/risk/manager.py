@@ -18,14 +18,16 @@ from alpha_pulse.hedging.risk.margin import (
     CAP_STEP,
     CUT_SIGMAS,
     NO_INCREASE_SIGMAS,
+    growth_limit,
     liquidation_distance,
     margin_distance,
     size_at_distance,
+    stepped_cap,
 )
 from alpha_pulse.hedging.risk.portfolio import size_share
 from alpha_pulse.hedging.risk.stop import stop_distance
 from alpha_pulse.hedging.risk.tail import VarMethod, tail_quantile
-from alpha_pulse.hedging.risk.target import TargetPolicy, hedge_target, soft_floor
+from alpha_pulse.hedging.risk.target import TargetPolicy, hedge_target, most_hedge, soft_floor
 from alpha_pulse.hedging.risk.var import normal_quantile, parametric_var, var_floor
 from alpha_pulse.hedging.risk.wallets import Wallets, account_for_flows
 from alpha_pulse.hedging.risk.zone import RiskZone, risk_zone
@@ -147,8 +149,7 @@ class HedgeRiskManager:
         held, sigma = abs(view.position), snapshot.market.volatility_day
         no_increase = margin_distance(self.settings.no_increase_distance, NO_INCREASE_SIGMAS, sigma)
         comfortable = size_at_distance(view.equity, no_increase, snapshot.instrument, view.mark)
-        allowed = min(max(0.0, self.leverage(snapshot.account) * view.equity / view.mark), comfortable)
-        hard = min(max(allowed, held), most)
+        hard = growth_limit(self.leverage(snapshot.account), view.equity, view.mark, comfortable, held, most)
         cut = margin_distance(self.settings.cut_distance, CUT_SIGMAS, sigma)
         cutting = liquidation <= cut or (memory.margin_cut and liquidation < no_increase)
         if cutting != memory.margin_cut:
@@ -157,7 +158,7 @@ class HedgeRiskManager:
         if liquidation <= no_increase:
             hard = min(hard, held)
         bound = min(hard, reduce_to)
-        cap = self._curve_cap(memory.cap, bound, held, most, self.most_wanted(view.inventory, target), abs(view.inventory) or most)
+        cap = stepped_cap(memory.cap, bound, held, most, self.most_wanted(view.inventory, target), abs(view.inventory) or most)
         return (memory if cap == memory.cap else replace(memory, cap=cap)), hard, reduce_to
 
     def _most(self, snapshot: Snapshot, view: Wallets) -> float:
@@ -178,21 +179,7 @@ class HedgeRiskManager:
         """The largest position that the curve can ask for, base units."""
         if inventory == 0.0:
             return self._neutral * min(1.0, self.policy.amplitude)
-        return abs(inventory) * max(target.floor, min(target.max_ratio, target.ratio + self.policy.amplitude))
-
-    def _curve_cap(self, previous: float, bound: float, held: float, most: float, wanted: float, scale: float) -> float:
-        """The cap as the ladder sees it: in steps, so that a drifting equity does not move orders on every tick.
-
-        It falls at once and rises by two units at a time; a cap that the curve cannot reach is none.
-        """
-        unit = CAP_STEP * scale
-        if unit == 0.0:
-            return 0.0
-        if bound >= wanted + (unit if previous < wanted else 0.0):
-            return most
-        least = min(held, bound)  # what is held already is cut only at the margin distances
-        stepped = max(math.floor(bound / unit + 1e-9) * unit, least)
-        return previous if bound >= previous >= least and previous > stepped - 2.0 * unit else stepped
+        return most_hedge(abs(inventory), target.ratio, target.floor, target.max_ratio, self.policy.amplitude)
 
     @staticmethod
     def _posture(snapshot: Snapshot, memory: RiskMemory, latches: tuple[str, ...]) -> RiskMemory:

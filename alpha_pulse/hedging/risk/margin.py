@@ -27,7 +27,12 @@ def liquidation_price(wallet: float, position: float, entry: float, instrument: 
     if size == 0.0:
         return math.inf
     tier = instrument.tier(size * mark)
-    rate, credit = float(tier.maintenance_rate), float(tier.maintenance_amount)
+    return price_at_maintenance(wallet, position, entry, float(tier.maintenance_rate), float(tier.maintenance_amount))
+
+
+def price_at_maintenance(wallet: float, position: float, entry: float, rate: float, credit: float) -> float:
+    """``liquidation_price`` of an open position in a tier of this rate and deduction."""
+    size = abs(position)
     if position < 0.0:
         return max(0.0, (wallet + size * entry + credit) / (size * (1.0 + rate)))
     return max(0.0, (size * entry - wallet - credit) / (size * (1.0 - rate)))
@@ -37,10 +42,14 @@ def liquidation_distance(wallet: float, position: float, entry: float, instrumen
     """How far mark may move against the position before it is liquidated, as a fraction of mark; inf when it cannot be."""
     if position == 0.0:
         return math.inf
-    price = liquidation_price(wallet, position, entry, instrument, mark)
+    return distance_between(mark, liquidation_price(wallet, position, entry, instrument, mark), position)
+
+
+def distance_between(mark: float, liquidation: float, position: float) -> float:
+    """From mark to the price at which an open position is liquidated, fraction of mark; inf when a long's wallet covers everything."""
     if position > 0.0:
-        return math.inf if price <= 0.0 else max(0.0, 1.0 - price / mark)
-    return max(0.0, price / mark - 1.0)
+        return math.inf if liquidation <= 0.0 else max(0.0, 1.0 - liquidation / mark)
+    return max(0.0, liquidation / mark - 1.0)
 
 
 def size_at_distance(equity: float, distance: float, instrument: Instrument, mark: float) -> float:
@@ -48,7 +57,33 @@ def size_at_distance(equity: float, distance: float, instrument: Instrument, mar
     if equity <= 0.0:
         return 0.0
     rate = float(instrument.tier(equity / max(distance, 1e-9)).maintenance_rate)
+    return size_at_rate(equity, distance, rate, mark)
+
+
+def size_at_rate(equity: float, distance: float, rate: float, mark: float) -> float:
+    """``size_at_distance`` where the tier's maintenance rate is known."""
     return equity / (mark * ((1.0 + distance) * (1.0 + rate) - 1.0))
+
+
+def growth_limit(leverage: float, equity: float, mark: float, comfortable: float, held: float, most: float) -> float:
+    """The hard cap of a snapshot before liquidation is near, base units: leverage and distance, what is held already, the user's limit."""
+    allowed = min(max(0.0, leverage * equity / mark), comfortable)
+    return min(max(allowed, held), most)
+
+
+def stepped_cap(previous: float, bound: float, held: float, most: float, wanted: float, scale: float) -> float:
+    """The cap as the ladder sees it: in steps, so that a drifting equity does not move orders on every tick.
+
+    It falls at once and rises by two units at a time; a cap that the curve cannot reach is none. Base units.
+    """
+    unit = CAP_STEP * scale
+    if unit == 0.0:
+        return 0.0
+    if bound >= wanted + (unit if previous < wanted else 0.0):
+        return most
+    least = min(held, bound)  # what is held already is cut only at the margin distances
+    stepped = max(math.floor(bound / unit + 1e-9) * unit, least)
+    return previous if bound >= previous >= least and previous > stepped - 2.0 * unit else stepped
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,14 +54,32 @@ def stop_size(
     leverage·(wallet + F·(trigger − entry))/trigger. When the stop fires the venue asks for margin of everything on its side: its own
     ``limit`` [notional / equity] must carry position, stop and the ``resting`` orders of the stop's side, or the stop would expire.
     """
+    return StopSize(*stop_numbers(inventory, position, unwinding, trigger, wallet, entry, leverage, max_position, resting, limit))
+
+
+def stop_numbers(
+    inventory: float,
+    position: float,
+    unwinding: float,
+    trigger: float,
+    wallet: float,
+    entry: float,
+    leverage: float,
+    max_position: float,
+    resting: float,
+    limit: float,
+) -> tuple[float, float, float]:
+    """(quantity, shortfall, top-up) of ``stop_size``, as plain numbers for the compiled backtest."""
     missing = max(0.0, (inventory + position) * (1.0 if inventory > 0.0 else -1.0))
     equity = wallet + position * (trigger - entry)
     margin_cap = max(abs(position), leverage * equity / trigger)
     usable = limit * (1.0 - _SPARE)
-    takes_at = min((trigger, trigger * (1.0 + _BEYOND)), key=lambda price: (wallet + position * (price - entry)) / price)
+    beyond = trigger * (1.0 + _BEYOND)
+    near_room, far_room = equity / trigger, (wallet + position * (beyond - entry)) / beyond
+    takes_at = trigger if near_room <= far_room else beyond
     venue_cap = usable * (wallet + position * (takes_at - entry)) / takes_at - resting
     room = max(0.0, min(margin_cap, venue_cap, max_position) - abs(position))
     shortfall = max(0.0, missing - room)
     wanted = abs(position) + missing
     top_up = max(0.0, (wanted - margin_cap) * trigger / leverage, (wanted - venue_cap) * takes_at / usable if limit < math.inf else 0.0)
-    return StopSize(min(missing, room) + unwinding, shortfall, top_up)
+    return min(missing, room) + unwinding, shortfall, top_up

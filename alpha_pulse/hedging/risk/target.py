@@ -41,12 +41,11 @@ class TargetPolicy:
 
     def bounded(self, ratio: float) -> float:
         """The ratio within [lowest, max_ratio]."""
-        return max(self.lowest, min(self.max_ratio, ratio))
+        return bounded_ratio(ratio, self.lowest, self.max_ratio)
 
     def stepped(self, wanted: float, held: float, raised_ms: int, now_ms: int) -> float:
         """Where the held ratio goes: by whole units, up at once, down no sooner than ``lower_after_ms`` after it last rose."""
-        ratio = self.bounded(step_ratio(wanted, held, self.unit))
-        return held if ratio < held <= self.max_ratio and now_ms - raised_ms < self.lower_after_ms else ratio
+        return next_ratio(wanted, held, self.unit, self.lowest, self.max_ratio, now_ms - raised_ms, self.lower_after_ms)
 
 
 def step_unit(amplitude: float, amplitude_adverse: float, levels: int) -> float:
@@ -74,6 +73,29 @@ def step_ratio(wanted: float, held: float, unit: float) -> float:
     """Hysteresis: the held ratio moves by whole units towards the wanted one, and not before it is a unit away."""
     steps = math.trunc((wanted - held) / unit + math.copysign(1e-9, wanted - held))
     return held + steps * unit if steps else held
+
+
+def bounded_ratio(ratio: float, lowest: float, highest: float) -> float:
+    """The ratio within [lowest, highest]."""
+    return max(lowest, min(highest, ratio))
+
+
+def next_ratio(
+    wanted: float, held: float, unit: float, lowest: float, highest: float, since_raised_ms: float, lower_after_ms: float
+) -> float:
+    """Where the held ratio goes; see ``TargetPolicy.stepped``."""
+    ratio = bounded_ratio(step_ratio(wanted, held, unit), lowest, highest)
+    return held if ratio < held <= highest and since_raised_ms < lower_after_ms else ratio
+
+
+def most_hedge(size: float, ratio: float, floor: float, max_ratio: float, amplitude: float) -> float:
+    """The largest position that the curve of an inventory of ``size`` (base units, > 0) can ask for."""
+    return size * max(floor, min(max_ratio, ratio + amplitude))
+
+
+def tested_quantity(before: float, after: float, unit: float, size: float) -> float:
+    """What a change of the ratio trades at first, base units: a larger change is traded in steps as well."""
+    return min(abs(after - before), unit) * size
 
 
 def funding_tilt(policy: TargetPolicy, annual: float, inventory: float) -> float:
@@ -107,7 +129,7 @@ def _ratio(policy: TargetPolicy, snapshot: Snapshot) -> _Ratio:
     stepped = policy.stepped(wanted, held, raised_ms, snapshot.market.now_ms)
     cost, affordable = None, True
     if previous is not None and stepped != held and inventory != 0.0 and policy.max_cost_share < math.inf:
-        quantity = min(abs(stepped - held), policy.unit) * abs(inventory)  # a larger change is traded in steps as well
+        quantity = tested_quantity(held, stepped, policy.unit, abs(inventory))
         cost = trade_cost(quantity, selling=(stepped > held) == (inventory > 0.0), market=snapshot.market, instrument=snapshot.instrument)
         affordable = worth_trading(cost, snapshot.market.volatility_day, policy.max_cost_share)
     return _Ratio(sizing, annual, tilted, wanted, held, cost, affordable, stepped if affordable else held)

@@ -14,7 +14,7 @@ from alpha_pulse.hedging.common.types import Assessment, HedgeTarget, MarketStat
 from alpha_pulse.hedging.risk.margin import ALERT_SIGMAS, CAP_STEP, WIDEST, liquidation_price, margin_distance
 from alpha_pulse.hedging.risk.normalizers import HOURS_PER_YEAR
 from alpha_pulse.hedging.risk.sizing import ConstantSizer
-from alpha_pulse.hedging.risk.stop import stop_trigger
+from alpha_pulse.hedging.risk.stop import stop_distance, stop_trigger
 from alpha_pulse.hedging.risk.tail import VarMethod
 from alpha_pulse.hedging.risk.target import TargetPolicy
 from alpha_pulse.hedging.risk.var import VAR_ALERT, VAR_CLEARED
@@ -105,11 +105,14 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
     room = _room(manager, snapshot, assessment, (1.0 + distance) * (1.0 + rate) - 1.0)
     if room is None:
         return None
-    low, high = _mark_bounds(assessment, inventory)
+    # the latch goes by the distance even where no stop rests any more, under a drawdown latch for instance
+    low, high = stop_bounds(
+        memory.stop_latched, memory.stop_reference, stop_distance(settings, snapshot.state.volatility_held), inventory > 0.0
+    )
     var_per_sigma, absolute = manager.var_strain(inventory, manager.quantile(snapshot))
     ratio, funding_low, funding_high = None, -math.inf, math.inf
     if isinstance(sizer, ConstantSizer):
-        funding_low, funding_high = _funding_bounds(manager.policy, assessment.target, sizer.ratio, inventory)
+        funding_low, funding_high = funding_bounds(manager.policy, assessment.target, sizer.ratio, inventory)
     else:
         ratio = RatioZone(manager.policy, sizer, inventory, assessment.target.ratio, assessment.target.raised_ms)  # type: ignore[arg-type]  # it has ratio_on
     floor = None
@@ -169,18 +172,24 @@ def _room(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment,
     ``margin``: equity per unit of position that keeps liquidation comfortably far.
     """
     cap, wanted = assessment.memory.cap, manager.most_wanted(float(snapshot.inventory), assessment.target)
-    per_unit = 1.0 / manager.leverage(snapshot.account)
     held = abs(float(snapshot.account.position.quantity))
+    room = cap_room(cap, wanted, manager.leverage(snapshot.account), held, abs(float(snapshot.inventory)), margin)
+    return None if math.isnan(room[0]) else room
+
+
+def cap_room(cap: float, wanted: float, leverage: float, held: float, scale: float, margin: float) -> tuple[float, float]:
+    """The same in numbers; NaN where more than leverage decides it. Base units, ``scale`` is |S|."""
+    per_unit = 1.0 / leverage
     if cap >= wanted:  # not binding: it stays so while equity carries all that the curve can ask for, or the position is that already
         return (-math.inf if held >= wanted else wanted * max(per_unit, margin)), math.inf
-    unit = CAP_STEP * abs(float(snapshot.inventory))
+    unit = CAP_STEP * scale
     most = min((math.floor(cap / unit + 1e-9) + 2) * unit, wanted + unit)
     if per_unit < margin or held > cap or held >= most:
-        return None
+        return math.nan, math.nan
     return (-math.inf if held >= cap else cap * per_unit), most * per_unit
 
 
-def _funding_bounds(policy: TargetPolicy, target: HedgeTarget, sized: float, inventory: float) -> tuple[float, float]:
+def funding_bounds(policy: TargetPolicy, target: HedgeTarget, sized: float, inventory: float) -> tuple[float, float]:
     """Between which annual rates the tilt moves the ratio by less than a unit."""
     if policy.funding_tilt == 0.0:
         return -math.inf, math.inf
@@ -206,13 +215,12 @@ def _alert_bounds(manager: HedgeRiskManager, snapshot: Snapshot, inventory: floa
     return -math.inf, 1.0 / exposed * (1.0 - _HAIR) if exposed else math.inf
 
 
-def _mark_bounds(assessment: Assessment, inventory: float) -> tuple[float, float]:
+def stop_bounds(latched: bool, reference: float, distance: float, long: bool) -> tuple[float, float]:
     """Between which marks the stop neither fires nor is released."""
-    memory, long = assessment.memory, inventory > 0.0
-    if memory.stop_latched:
-        edge = memory.stop_reference
+    if latched:
+        edge = reference
         return (0.0, edge * (1.0 - _HAIR)) if long else (edge * (1.0 + _HAIR), math.inf)
-    edge = stop_trigger(memory.stop_reference, assessment.stop_distance, long)
+    edge = stop_trigger(reference, distance, long)
     if edge <= 0.0:
         return 0.0, math.inf
     return (edge * (1.0 + _HAIR), math.inf) if long else (0.0, edge * (1.0 - _HAIR))
@@ -224,8 +232,12 @@ def _floor_bounds(manager: HedgeRiskManager, assessment: Assessment, asked: floa
     The floor f is asked for while 1 − 1/strain lies within one unit under f, or while the assessor asks for more than the next unit down.
     A floor that falls does so while neither is the case.
     """
-    memory, unit = assessment.memory, manager.policy.unit
-    held, since = memory.soft_floor, memory.floor_since_ms
+    memory, policy = assessment.memory, manager.policy
+    return floor_bounds(memory.soft_floor, memory.floor_since_ms, policy.unit, policy.floor_half_life_ms, asked)
+
+
+def floor_bounds(held: float, since: int, unit: float, half_life: float, asked: float) -> tuple[float, float, float]:
+    """The same in numbers; ``half_life`` in milliseconds."""
     high = (1.0 / (1.0 - held) if held < 1.0 else math.inf) * (1.0 - _HAIR)
     lower = (math.ceil(held / unit - 1e-9) - 1) * unit
     if held == 0.0 or asked > lower * (1.0 + _HAIR):
@@ -233,6 +245,5 @@ def _floor_bounds(manager: HedgeRiskManager, assessment: Assessment, asked: floa
     edge = 1.0 / (1.0 - lower)
     if since == 0:
         return edge * (1.0 + _HAIR), high, math.inf
-    half_life = manager.policy.floor_half_life_ms
     wait = half_life * math.log2(held / lower) if lower > 0.0 else half_life
     return -math.inf, edge * (1.0 - _HAIR), since + math.floor(wait)

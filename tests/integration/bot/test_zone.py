@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from alpha_pulse.errors import ConfigError
 from alpha_pulse.execution.config import PaperSettings
 from alpha_pulse.execution.paper_broker import PaperBroker
 from alpha_pulse.hedging.grid.bot import GridHedgeBot
@@ -13,6 +14,9 @@ from alpha_pulse.hedging.state.memory import MemoryStore
 from alpha_pulse.market.simulated import SimulatedFeed
 from alpha_pulse.runtime.clock import SimulatedClock
 from alpha_pulse.runtime.ids import SeededIds
+from alpha_pulse.settings import Settings
+from alpha_pulse.testing import FakeFeed
+from tests.unit.backtest.compiled.hostile import Market, some_settings
 
 SYMMETRIC = {"hedge": {"ratio": 0.5, "min_ratio": 0, "amplitude": 0.5, "amplitude_adverse": 0.5}}
 
@@ -84,3 +88,36 @@ async def test_with_and_without_the_zone_the_same_things_happen(name, seed):
 @pytest.mark.parametrize("seed", range(100, 110))
 async def test_many_markets_with_and_without_the_zone(name, seed):
     assert (await run(CASES[name], seed, zone=True))[:2] == (await run(CASES[name], seed, zone=False))[:2]
+
+
+# --- markets and settings that a seed draws, crashes, gaps and thin books among them ----------------------------------------------------
+async def hostile_run(settings: Settings, seed: int, *, zone: bool) -> tuple[list[Any], list[Any]] | None:
+    """Events and fills; None where the bot refuses these settings at its first prices."""
+    store = MemoryStore()
+    broker = PaperBroker(settings.paper, FakeFeed(Market(seed // 3).bars(1000)), SimulatedClock(), SeededIds(1))
+    bot = GridHedgeBot(broker=broker, symbol=settings.symbol, config=settings.bot_config, store=store)
+    bot.uses_zone = zone
+    await bot.start()
+    try:
+        while await bot.step():
+            pass
+    except ConfigError:
+        return None
+    return [(s.event, s.hash) for s in await store.events(limit=10**6)], list(await broker.fills(bot.symbol))
+
+
+@pytest.mark.parametrize("seed", [1076, 1108, 1129])  # under a drawdown latch no stop rests, and the latch of the stop comes all the same
+async def test_a_hostile_market_brings_the_same_with_and_without_the_zone(seed):
+    settings = some_settings(seed)
+    assert settings is not None
+    found = await hostile_run(settings, seed, zone=True)
+    assert found is not None
+    assert found == await hostile_run(settings, seed, zone=False)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1000, 1400))
+async def test_many_hostile_markets_with_and_without_the_zone(seed):
+    settings = some_settings(seed)
+    if settings is not None:
+        assert await hostile_run(settings, seed, zone=True) == await hostile_run(settings, seed, zone=False)

@@ -122,11 +122,23 @@ def test_a_run_is_exported(form):
     assert Path("run", f"metrics.{form}").is_file()
 
 
-def test_the_compiled_engine_is_refused_plainly_while_there_is_none():
-    touching()
-    code, _, err = alpha_pulse("backtest", "--spot", "market.csv", "--perp", "market.csv", "--engine", "compiled", "--out", "run")
-    assert (code, "this build has no compiled engine" in err) == (2, True)
-    assert not Path("run").exists()
+def test_the_compiled_engine_gives_the_fills_and_the_figures_of_the_replay():
+    for engine in ("replay", "compiled"):
+        options = ("--set", "feed.days=4", "--set", "feed.seed=11", "--engine", engine, "--out", engine)
+        code, _, err = alpha_pulse("backtest", *options)
+        assert code == 0, err
+    numbers = [[line.split(",")[:6] for line in Path(engine, "fills.csv").read_text().splitlines()] for engine in ("replay", "compiled")]
+    assert numbers[0] == numbers[1]
+    assert len(numbers[0]) > 5
+    one, other = result("replay"), result("compiled")
+    assert one["fill_rules"] == other["fill_rules"]
+
+
+def test_what_the_compiled_engine_cannot_do_is_refused_by_its_name():
+    options = ("--set", "feed.days=4", "--set", "hedge.sizer=spline", "--engine", "compiled", "--out", "run")
+    code, _, err = alpha_pulse("backtest", *options)
+    assert code == 2
+    assert "hedge.sizer" in err
 
 
 @pytest.mark.parametrize(
