@@ -110,6 +110,44 @@ SPLINE_ARRAY: Final = Figure(
     70.0,
     "more",
 )
+SIGNALS: Final = Figure(
+    "signal backtest: slowest of the four signals",
+    "million bars/s",
+    "1,000,000 bars at once on one core, clipping included; median of 20",
+    5.0,
+    "more",
+)
+_TWIN: Final = "fees, funding, path of net worth and metrics included, one core, after compiling and without reading the market"
+TWIN: Final = tuple(
+    Figure(
+        f"compiled twin: {name}",
+        "million bars/s",
+        f"525,600 bars, 5 nodes a side: {what}; {_TWIN}; median of 21",
+        goal,
+        "more",
+        None,
+        beside,
+    )
+    for name, what, goal, beside in (
+        ("fixed spacing", "the default hedge, no risk events", 100.0, "C 950, numba 330, hftbacktest 10.8, vectorbt 2.8 on a plainer job"),
+        ("fixed spacing, both sides", "a grid that trades on both sides, no risk events", None, ""),
+        ("everything", "volatility-adaptive spacing, snapping, floors, stop, drawdown latch, margin", 20.0, ""),
+        ("everything, both sides", "as before, on both sides", 20.0, ""),
+    )
+)
+SWEEP: Final = Figure(
+    "compiled twin: 1,000 parameter sets", "s", "the same year, fixed spacing, two workers; one market read once before", 5.0
+)
+CACHED: Final = Figure("compiled twin: cached start", "s", "a new process: imports and machine code from the cache; median of 5", 1.0)
+READING: Final = Figure(
+    "compiled twin: reading a year", "s", "525,600 bars and their indicators, by the live code, once for any number of runs"
+)
+DECISION_LOG: Final = (
+    Figure(
+        "decision log: 64 callers", "records/s", "each call returns when its record is on the disk; delivery to SQLite beside", None, "more"
+    ),
+    Figure("decision log: 500 a second, p99", "ms", "from the call until the record is on the disk", 10.0),
+)
 YEAR_MEMORY: Final = Figure("memory for a year, MemoryStore", "MB", _MEMORY, 300, beside="nautilus_trader 610")
 YEAR_SQLITE: Final = Figure("memory for a year, SqlStore (SQLite, buffered)", "MB", _MEMORY, 300, beside="nautilus_trader 610")
 HELP: Final = Figure("alpha-pulse --help", "s", "wall time of the whole process", 0.5)
@@ -133,6 +171,12 @@ FIGURES: Final = (
     *(figure for pair in WIRE for figure in pair),
     HEDGE_SCALAR,
     SPLINE_ARRAY,
+    SIGNALS,
+    *TWIN,
+    SWEEP,
+    CACHED,
+    READING,
+    *DECISION_LOG,
     YEAR_MEMORY,
     YEAR_SQLITE,
     HELP,

@@ -20,6 +20,7 @@ from benchmarks.install import core_size
 ROOT: Final = Path(__file__).resolve().parents[1]
 DATA: Final = ROOT.parent / "shared" / "data"
 _MEGABYTE: Final = 1e6
+_MILLION: Final = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,9 @@ def measurements() -> Iterator[Measurement]:
     yield Measurement(tuple(figure for pair in latency for figure in pair), _latencies)
     yield Measurement(tuple(figure for pair in figures.WIRE for figure in pair), _wire)
     yield Measurement((figures.HEDGE_SCALAR, figures.SPLINE_ARRAY), _sizers)
+    yield Measurement((figures.SIGNALS,), _signals)
+    yield Measurement((*figures.TWIN, figures.SWEEP, figures.CACHED, figures.READING), _twin)
+    yield Measurement(figures.DECISION_LOG, _decision_log)
     yield Measurement((figures.YEAR_MEMORY,), lambda scale: _memory(figures.YEAR_MEMORY, scale, "memory"))
     yield Measurement((figures.YEAR_SQLITE,), lambda scale: _memory(figures.YEAR_SQLITE, scale, "sqlite"))
     yield Measurement((figures.HELP,), _help)
@@ -110,6 +114,25 @@ def _sizers(scale: Scale) -> Measured:
     runs = [_worker("sizers") for _ in range(scale.repeats)]
     names = {figures.HEDGE_SCALAR: "scalar_us", figures.SPLINE_ARRAY: "evaluations_per_us"}
     return {figure: tuple(run[name] for run in runs) for figure, name in names.items()}
+
+
+def _signals(scale: Scale) -> Measured:
+    bars = 1_000_000 if scale is FULL else 20_000
+    return {figures.SIGNALS: tuple(_worker("signals", "--bars", str(bars))["slowest"] for _ in range(scale.repeats))}
+
+
+def _twin(scale: Scale) -> Measured:
+    sizes = () if scale is FULL else ("--repeats", "1", "--sets", "4")
+    run = _worker("compiled", "--days", str(scale.year), *sizes)
+    cases = ("fixed", "fixed_both_sides", "everything", "everything_both_sides")
+    speeds = {figure: (run[case]["bars_per_s"] / _MILLION,) for figure, case in zip(figures.TWIN, cases, strict=True)}
+    return speeds | {figures.SWEEP: (run["sweep_s"],), figures.CACHED: (run["cached_start_s"],), figures.READING: (run["reading_s"],)}
+
+
+def _decision_log(scale: Scale) -> Measured:
+    run = _worker("decision_log", *(() if scale is FULL else ("--records", "640")))
+    values = run["64 callers"]["per_second"], run["500 a second"]["p99_ms"]
+    return {figure: (value,) for figure, value in zip(figures.DECISION_LOG, values, strict=True)}
 
 
 def _memory(figure: Figure, scale: Scale, store: str) -> Measured:

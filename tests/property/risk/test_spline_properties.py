@@ -88,7 +88,8 @@ def test_the_curve_goes_through_every_knot(spline):
 def test_it_is_scipys_pchip(data, spline):
     score = data.draw(places(spline))
     scores, hedges = zip(*spline.knots, strict=True)
-    expected = PchipInterpolator(scores, hedges)(min(max(score, scores[0]), scores[-1]))
+    with np.errstate(over="ignore"):  # scipy divides by slopes of 1e-313, and rounds the result to what it should be
+        expected = PchipInterpolator(scores, hedges)(min(max(score, scores[0]), scores[-1]))
     assert abs(spline(score) - expected) <= 1e-12
 
 
