@@ -25,6 +25,7 @@ from alpha_pulse.cli import (
     operate,
     replay,
     run,
+    serve,
     var,
 )
 from alpha_pulse.errors import AlphaPulseError, ConfigError, Transient
@@ -58,6 +59,7 @@ app.command("var-backtest")(var.var_backtest)
 app.command("notify-test")(notify.notify_test)
 app.command()(drill.drill)
 app.command("fake-exchange")(fake_exchange.fake_exchange)
+app.command()(serve.serve)
 app.command()(run.version)
 
 

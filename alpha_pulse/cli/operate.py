@@ -257,3 +257,27 @@ def verify(config: ConfigOption = None, assignments: SetOption = None) -> None:
         return 0
 
     raise typer.Exit(asyncio.run(check()))
+
+
+@audit_app.command()
+def decisions() -> None:
+    """Recompute the hash chain of a service's decisions, in the database that HE_DB_DSN names."""
+    import asyncio  # noqa: PLC0415 - slow to import; --help does without
+
+    async def check() -> int:
+        from alpha_pulse.service.log.audit import verify as recompute  # noqa: PLC0415 - slow to import; --help does without
+        from alpha_pulse.service.log.database import open_database  # noqa: PLC0415 - as above
+        from alpha_pulse.service.settings import load_service_settings  # noqa: PLC0415 - as above
+
+        database = await open_database(load_service_settings().db_dsn, field="HE_DB_DSN")
+        try:
+            problems = await recompute(database.engine)
+        finally:
+            await database.dispose()
+        for problem in problems:
+            typer.echo(problem, err=True)
+        if not problems:
+            typer.echo("Intact: every decision's link recomputed.")
+        return 1 if problems else 0
+
+    raise typer.Exit(asyncio.run(check()))

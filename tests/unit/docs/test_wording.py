@@ -15,7 +15,7 @@ def test_nothing_is_advertised(page):
 
 def test_the_readme_says_what_is_not_there():
     missing = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What is not there yet")[2].partition("\n## ")[0]
-    for part in ("Real mode", "compiled backtest", "HTTP service"):
+    for part in ("Real mode", "inverse", "dashboard"):
         assert part in missing
 
 

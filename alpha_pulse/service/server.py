@@ -1,0 +1,88 @@
+"""The service on a socket: one process, one worker."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+from loguru import logger
+
+from alpha_pulse.errors import AlphaPulseError, Fatal
+from alpha_pulse.runtime.config import LoggingSettings
+from alpha_pulse.runtime.logging import configure_logging
+from alpha_pulse.service.app import create_app
+from alpha_pulse.service.settings import ServiceSettings
+
+_GRACE_S: Final = 10  # for answers under way when it ends
+_KEEP_ALIVE_S: Final = 30
+_BACKLOG: Final = 1024
+_LIBRARIES: Final = ("uvicorn", "fastapi", "redis", "watchfiles", "purgatory")
+
+
+class AnnouncedServer(uvicorn.Server):
+    """Says where it listens once it does: with port 0 nobody knew before."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Bind, then say so."""
+        await super().startup(sockets)
+        for server in self.servers if self.started else ():
+            for bound in server.sockets:
+                host, port = bound.getsockname()[:2]
+                where = f"[{host}]" if ":" in host else host
+                logger.info("Serving on http://{}:{}, documentation at /docs. Ctrl-C ends it.", where, port)
+
+    def run_to_the_end(self) -> None:
+        """Serve until a signal or ``should_exit``. A start that failed is told by ``started``, not by ending the process."""
+        with contextlib.suppress(SystemExit):
+            self.run()
+
+
+def server_for(app: FastAPI, settings: ServiceSettings) -> AnnouncedServer:
+    """A server that is not started yet. Addresses are taken from the socket alone: headers of proxies are not believed."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    return AnnouncedServer(config)
+
+
+def run_service(settings: ServiceSettings) -> None:
+    """Serve until a signal ends it.
+
+    Raises:
+        ConfigError: curves, log or database cannot be opened as the settings say.
+        Fatal: the server did not start; its reason is in the log.
+    """
+    configure_logging(LoggingSettings(level=settings.log_level, file=settings.log_file, json=True))
+    forward_logs()
+    app = create_app(settings)
+    server = server_for(app, settings)
+    server.run_to_the_end()
+    failure = app.state.failure
+    if isinstance(failure, AlphaPulseError):
+        raise failure
+    if not server.started:
+        raise Fatal(f"the service did not start on {settings.host}:{settings.port}: see the log above")
+
+
+def forward_logs() -> None:
+    """Libraries of the service log where the project's other libraries do, with secrets masked."""
+    known = logging.getLogger("aiohttp")
+    for name in _LIBRARIES:
+        library = logging.getLogger(name)
+        library.handlers, library.propagate = list(known.handlers), False
+        library.setLevel(logging.WARNING)

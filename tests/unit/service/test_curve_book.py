@@ -1,0 +1,129 @@
+"""The curves in force: a good file swaps, a bad one changes nothing."""
+
+import asyncio
+import hashlib
+import shutil
+
+import pytest
+
+from alpha_pulse.errors import ConfigError
+from alpha_pulse.service.curves import BUILT_IN, CurveBook
+from tests.unit.docs.pages import ROOT
+
+CURVES = ROOT / "config" / "curve_knots.yaml"
+STEEP = "sentiment: {knots: [{score: 0, hedge: 0.5}, {score: 1, hedge: 1}]}\n"
+FALLING = "sentiment: {knots: [{score: 0, hedge: 0.5}, {score: 1, hedge: 0.1}]}\n"
+
+
+@pytest.fixture
+def file(tmp_path):
+    return shutil.copy(CURVES, tmp_path / "curves.yaml")
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def book(file, told):
+    return CurveBook(file, on_reload=told.append)
+
+
+def test_the_hash_is_that_of_the_files_bytes(book, file):
+    assert book.current.digest == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert book.current.sentiment(0.3) == 0.25
+
+
+def test_a_good_file_swaps(book, file, told):
+    file.write_text(STEEP)
+    book.reload()
+    assert book.current.sentiment(0.0) == 0.5
+    assert book.current.digest == hashlib.sha256(STEEP.encode()).hexdigest()
+    assert (book.problem, told) == ("", [True])
+
+
+@pytest.mark.parametrize("text", [FALLING, "", "{", "funding: {knots: [{score: 0, hedge: 0}, {score: 1, hedge: 1}]}", "a: b", "\x00"])
+def test_a_bad_file_keeps_the_old_curves_and_says_so_once(book, file, told, text):
+    before = book.current
+    file.write_text(text)
+    book.reload()
+    book.reload()
+    assert book.current is before
+    assert str(file) in book.problem
+    assert told == [False]
+
+
+def test_a_missing_file_keeps_the_old_curves(book, file, told):
+    before = book.current
+    file.unlink()
+    book.reload()
+    assert book.current is before
+    assert told == [False]
+
+
+def test_the_old_file_put_back_ends_the_problem(book, file, told):
+    good = file.read_text()
+    file.write_text(FALLING)
+    book.reload()
+    file.write_text(good)
+    book.reload()
+    assert book.problem == ""
+    assert told == [False, True]
+
+
+def test_a_touch_is_no_reload(book, file, told):
+    file.touch()
+    book.reload()
+    assert told == []
+
+
+def test_at_the_start_a_bad_file_is_refused(file):
+    file.write_text(FALLING)
+    with pytest.raises(ConfigError, match="knot 2"):
+        CurveBook(file)
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        CurveBook(tmp_path / "none.yaml")
+    assert caught.value.field == "HE_CURVES"
+
+
+def test_without_a_file_the_built_in_curves_are_the_same_as_those_of_the_file(tmp_path):
+    built_in = CurveBook(tmp_path / "none.yaml", built_in=True).current
+    assert built_in.source == BUILT_IN
+    assert {name: config.knots for name, config in built_in.configs.items()} == {
+        name: config.knots for name, config in CurveBook(CURVES).current.configs.items()
+    }
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - what is waited for is the file system
+            await asyncio.sleep(0.02)
+
+
+async def test_a_file_is_followed_however_it_is_replaced(book, file, told, tmp_path):
+    following = asyncio.create_task(book.follow())
+    await asyncio.sleep(0.3)
+    file.write_text(STEEP)
+    await until(lambda: book.current.sentiment(0.0) == 0.5)
+    other = tmp_path / "other"
+    other.write_text(FALLING)
+    other.replace(file)
+    await until(lambda: book.problem)
+    assert book.current.sentiment(0.0) == 0.5
+    link = tmp_path / "linked"
+    link.symlink_to(CURVES)
+    link.replace(file)
+    await until(lambda: not book.problem)
+    assert book.current.sentiment(0.3) == 0.25
+    book.stop()
+    async with asyncio.timeout(20):
+        await following
+    assert told == [True, False, True]
+
+
+async def test_a_folder_that_is_not_there_is_not_followed(tmp_path):
+    await CurveBook(tmp_path / "none" / "curves.yaml", built_in=True).follow()
