@@ -23,6 +23,7 @@ from alpha_pulse.cli import (
     fake_exchange,
     notify,
     operate,
+    optimize,
     replay,
     run,
     serve,
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command()(run.demo)
 app.command("run")(run.run)
 app.command()(backtest.backtest)
+app.command()(optimize.optimize)
 app.command("compare")(compare_results.compare)
 app.command()(replay.replay)
 app.command()(operate.status)

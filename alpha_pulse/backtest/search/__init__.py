@@ -1,0 +1,1 @@
+"""Searching for settings: trials on the past, judged on what the search has not seen."""
