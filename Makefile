@@ -2,6 +2,7 @@
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1 )))  # one more than cores: many tests wait
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
@@ -22,7 +23,7 @@ lint: $(VENV)/.dev  ## ruff, mypy strict, import contracts
 	$(BIN)/lint-imports
 
 test: $(VENV)/.dev  ## the whole test suite, with branch coverage
-	$(BIN)/pytest -n auto --cov --cov-report=term --cov-fail-under=90 -m "not soak"
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report=term --cov-fail-under=90 -m "not soak"
 
 bench: $(VENV)/.dev  ## every figure that the README claims, as a table and as JSON
 	$(BIN)/python -m benchmarks

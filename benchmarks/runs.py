@@ -122,7 +122,7 @@ def _signals(scale: Scale) -> Measured:
 
 
 def _twin(scale: Scale) -> Measured:
-    sizes = () if scale is FULL else ("--repeats", "1", "--sets", "4")
+    sizes = () if scale is FULL else ("--repeats", "1", "--sets", "4", "--warm")
     run = _worker("compiled", "--days", str(scale.year), *sizes)
     cases = ("fixed", "fixed_both_sides", "everything", "everything_both_sides")
     speeds = {figure: (run[case]["bars_per_s"] / _MILLION,) for figure, case in zip(figures.TWIN, cases, strict=True)}

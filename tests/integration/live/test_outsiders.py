@@ -54,7 +54,7 @@ async def test_a_revoked_key_ends_the_bot_with_an_alert_and_the_venue_clears_its
         await rehearsal.until(lambda: rehearsal.ended, PATIENCE_S)
         assert await rehearsal.stop() == 1
         assert len(rehearsal.fake.venue.orders()) == placed
-        assert await told(rehearsal, "key")
+        assert await told(rehearsal, "key"), await rehearsal.alerts()
         await rehearsal.until(lambda: not grid(rehearsal), PATIENCE_S)  # the dead-man switch
         assert [stop for stop in rehearsal.our_stops() if stop.is_open]
         rehearsal.fake.venue.revoke_key(DEFAULT_KEY, revoked=False)
@@ -86,7 +86,7 @@ async def test_a_key_revoked_between_two_creates_sends_nothing_after_the_refusal
         await rehearsal.until(lambda: rehearsal.ended, PATIENCE_S)
         assert len(rehearsal.asked("POST /fapi/v1/order")) <= sent + 2
         assert await rehearsal.stop() == 1
-        assert await told(rehearsal, "key")
+        assert await told(rehearsal, "key"), await rehearsal.alerts()
 
 
 # --- trades by others ------------------------------------------------------------------------------------------------
