@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus
 MASK: Final = "***"
 _SHORTEST_BASE64: Final = 8  # characters: fewer would be found in innocent text
 _SHORTEST_LINE: Final = 16  # of a private key that spans lines; "-----" and the like are no secrets
+_SHORTEST_SECRET: Final = 4  # characters
 _ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
 
 # What signs or authenticates a request, as exchanges and notification services call it.
@@ -40,8 +41,8 @@ def register_secret(secret: str) -> None:
     Also where it is URL-encoded, escaped as JSON or as a Python string, or in base64, alone or inside something longer
     (``Basic`` credentials), and each long line of a secret of several lines.
     """
-    if not secret.strip():
-        return
+    if len(secret.strip()) < _SHORTEST_SECRET:
+        return  # nothing can be hidden by masking a letter, and every log would be holes
     lines = [line.strip() for line in secret.splitlines()] if "\n" in secret.strip() else []
     for piece in {secret, secret.strip(), *(line for line in lines if len(line) >= _SHORTEST_LINE)}:
         _secrets.update(_forms(piece))

@@ -209,15 +209,17 @@ def _gaps(times: Stamps, step: int) -> list[Finding]:
 
 
 def _missing_settlements(times: Stamps) -> list[Finding]:
-    """Longer than the distances on both sides, or than any venue waits: an interval that a venue changes is no gap."""
+    """Half as long again as the distances on both sides, or longer than any venue waits: an interval that a venue changes is no gap, and
+    neither is one whose ends are some milliseconds off.
+    """
     distances = np.diff(times)
     found = []
     for i, distance in enumerate(distances.tolist()):
         beside = [int(distances[j]) for j in (i - 1, i + 1) if 0 <= j < len(distances)]
-        if distance > _SETTLES_EVERY_MS or (len(beside) > 1 and distance > max(beside)):
-            step = min([_SETTLES_EVERY_MS, *beside])
-            missing = max(1, round(distance / step) - 1)
-            found.append(Finding(Problem.GAP, int(times[i]) + step, int(times[i + 1]) - step, missing))
+        if distance >= 1.5 * _SETTLES_EVERY_MS or (len(beside) > 1 and distance >= 1.5 * max(beside)):
+            missing = max(1, round(distance / min([_SETTLES_EVERY_MS, *beside])) - 1)
+            between = distance // (missing + 1)
+            found.append(Finding(Problem.GAP, int(times[i]) + between, int(times[i + 1]) - between, missing))
     return found
 
 

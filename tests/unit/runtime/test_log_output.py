@@ -109,6 +109,8 @@ def test_a_secret_is_in_no_message_no_field_and_no_traceback(log, capsys, as_jso
 def test_a_blank_secret_masks_nothing():
     register_secret("")
     register_secret("  ")
+    register_secret("e")
+    register_secret("key")  # "Invalid API-key" is for a person to read
     assert mask("as it   was") == "as it   was"
 
 
