@@ -223,9 +223,10 @@ class CcxtFeed:
         if live.failure is not None:
             raise live.failure
         for task in self._tasks.get(live.pair.perpetual, ()):
-            error = task.exception() if task.done() and not task.cancelled() else None
-            if error is not None:
-                raise Fatal(f"{task.get_name()} stopped: {type(error).__name__}: {error}") from error
+            if task.done():
+                error = None if task.cancelled() else task.exception()
+                why = f"{type(error).__name__}: {error}" if error else "nobody asked it to"
+                raise Fatal(f"{task.get_name()} stopped: {why}") from error
 
     # --- reading -----------------------------------------------------------------------------------------------------
     def _sources(self) -> list[tuple[Callable[[LivePair], Awaitable[None]], float]]:

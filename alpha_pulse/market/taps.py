@@ -22,8 +22,9 @@ def tap(
     """Stand behind every websocket client that ``exchange`` will make; returns ``exchange``.
 
     A frame that ccxt falls over ends its receive loop silently, with the socket open (ccxt 4.5.90): here it ends the connection, so that
-    whoever waits hears of it and dials again. ``on_row`` gets each row of ``ROWS`` as it comes: ``watch_*`` alone leaves what arrives
-    between two calls until the next event. ``on_message`` sees each message first and returns True to keep it from ccxt.
+    whoever waits hears of it and dials again. A client that is closed cancels whoever waits on it, who would end for good as if told to:
+    here the wait fails as on any broken connection. ``on_row`` gets each row of ``ROWS`` as it comes: ``watch_*`` alone leaves what
+    arrives between two calls until the next event. ``on_message`` sees each message first and returns True to keep it from ccxt.
     """
     ccxt: Any = importlib.import_module("ccxt")
     make, handle = exchange.client, exchange.handle_message
@@ -39,6 +40,7 @@ def tap(
         if found not in seen:
             seen.add(found)
             _guard(found, ccxt.NetworkError)
+            _tell_who_waits(found, ccxt.NetworkError)
             if on_row is not None:
                 _hand_on(found, on_row)
         return found
@@ -58,6 +60,16 @@ def _guard(client: Any, failure: type[Exception]) -> None:
             client.on_error(failure(f"a frame that cannot be read: {type(error).__name__}: {short(error)}"))
 
     client.handle_message = handle_message
+
+
+def _tell_who_waits(client: Any, failure: type[Exception]) -> None:
+    ordinary = client.close
+
+    async def close(*given: Any) -> None:
+        client.reject(failure("the connection was closed on this side"))
+        await ordinary(*given)
+
+    client.close = close
 
 
 def _hand_on(client: Any, on_row: Callable[[str, Mapping[str, Any]], None]) -> None:
