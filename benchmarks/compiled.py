@@ -22,9 +22,8 @@ from statistics import median
 from typing import Any, Final
 
 from alpha_pulse.backtest.compiled.market import Market, read_market
-from alpha_pulse.backtest.compiled.support import params_of
 from alpha_pulse.backtest.compiled.sweep import sweep
-from alpha_pulse.backtest.compiled.twin import Bench
+from alpha_pulse.backtest.compiled.twin import Bench, prepare
 from alpha_pulse.settings import Settings
 from benchmarks.peers import peer_speeds
 from benchmarks.replay import stay_on_one_core
@@ -52,12 +51,12 @@ def settings_of(case: str, days: float, **hedge: Any) -> Settings:
 
 def bars_per_second(market: Market, case: str, days: float, repeats: int) -> tuple[float, dict[str, int]]:
     """(median speed of a run in bars/s, what happened in it)."""
-    bench, params = Bench(market), params_of(settings_of(case, days), market)
-    bench.run(params)
+    bench, ready = Bench(market), prepare(settings_of(case, days), market)
+    bench.run(ready)
     taken = []
     for _ in range(repeats):
         start = time.perf_counter()
-        state, _ = bench.run(params)
+        state, _ = bench.run(ready)
         taken.append(time.perf_counter() - start)
     happened = {name: int(state[name]) for name in ("fills", "fundings", "recentres", "floors", "stops_fired", "ticks")}
     return market.bars / median(taken), happened
@@ -84,14 +83,13 @@ _START: Final = """
 import time
 start = time.perf_counter()
 from benchmarks.compiled import CASES, settings_of
-from alpha_pulse.backtest.compiled.twin import Bench
+from alpha_pulse.backtest.compiled.twin import Bench, prepare
 from alpha_pulse.backtest.compiled.market import read_market
-from alpha_pulse.backtest.compiled.support import params_of
 import asyncio
 settings = settings_of("fixed", 0.05)
-market = asyncio.run(read_market(settings))
 begun = time.perf_counter()
-Bench(market).run(params_of(settings, market))
+market = asyncio.run(read_market(settings))
+Bench(market).run(prepare(settings, market))
 print(time.perf_counter() - begun)
 """
 
@@ -125,6 +123,7 @@ def main() -> None:
     arguments = parser.parse_args()
     days: float = arguments.days
     measured: dict[str, Any] = starts(min(5, arguments.repeats), warm=arguments.warm)
+    asyncio.run(read_market(settings_of("fixed", 1.0)))  # imports numba, and compiles what the cache does not hold
     start = time.perf_counter()
     market = asyncio.run(read_market(settings_of("fixed", days)))
     measured |= {"bars": market.bars, "reading_s": time.perf_counter() - start}

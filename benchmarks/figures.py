@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final, Literal
 
+from benchmarks.peers import JOBS
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -129,24 +131,67 @@ TWIN: Final = tuple(
         beside,
     )
     for name, what, goal, beside in (
-        ("fixed spacing", "the default hedge, no risk events", 100.0, "C 950, numba 330, hftbacktest 10.8, vectorbt 2.8 on a plainer job"),
+        ("fixed spacing", "the default hedge, no risk events", 100.0, "C 950, numba 330 on a plainer job"),
         ("fixed spacing, both sides", "a grid that trades on both sides, no risk events", None, ""),
         ("everything", "volatility-adaptive spacing, snapping, floors, stop, drawdown latch, margin", 20.0, ""),
         ("everything, both sides", "as before, on both sides", 20.0, ""),
     )
 )
+_PLAIN: Final = (
+    "525,600 bars, one core: 5 levels a side, 1 % apart, laid anew after each fill, fee, path of net worth and drawdown; after compiling"
+    " and without making the market; the same run of this program as the twin's figures"
+)
+PEERS: Final = {name: Figure(f"plain grid: {name}", "million bars/s", _PLAIN, None, "more") for name in JOBS}
+AGAINST: Final = {
+    (name, case): Figure(f"against {name}: {case}", "×", f"compiled twin: {case}, in bars/s, by plain grid: {name}", goal, "more")
+    for name in JOBS
+    for case, goal in (("fixed spacing", 10.0), ("fixed spacing, both sides", None))
+}
 SWEEP: Final = Figure(
     "compiled twin: 1,000 parameter sets", "s", "the same year, fixed spacing, two workers; one market read once before", 5.0
 )
 CACHED: Final = Figure("compiled twin: cached start", "s", "a new process: imports and machine code from the cache; median of 5", 1.0)
+COMPILING: Final = Figure("compiled twin: first start", "s", "a new process whose cache is empty: imports and compiling every kernel")
 READING: Final = Figure(
-    "compiled twin: reading a year", "s", "525,600 bars and their indicators, by the live code, once for any number of runs"
+    "compiled twin: reading a year",
+    "s",
+    "525,600 simulated bars, made and with their indicators, once for any number of runs; machine code loaded before",
+    1.5,
 )
+SEARCH: Final = Figure(
+    "optimize: 2 workers against 1",
+    "×",
+    "trials/s of a search on the compiled twin, 90 days of simulated minutes, once each worker has ended two trials; SQLite storage",
+    None,
+    "more",
+)
+_BACKTEST: Final = "wall time of the whole process, one fill rule, a simulated year of minutes, report and files included"
+BACKTEST: Final = tuple(Figure(f"alpha-pulse backtest --engine {engine}", "s", _BACKTEST) for engine in ("replay", "compiled"))
 DECISION_LOG: Final = (
     Figure(
         "decision log: 64 callers", "records/s", "each call returns when its record is on the disk; delivery to SQLite beside", None, "more"
     ),
     Figure("decision log: 500 a second, p99", "ms", "from the call until the record is on the disk", 10.0),
+)
+_SERVICE: Final = (
+    "one worker, the decision log synced to the disk before each answer and delivered to SQLite, 64 connections from a second process"
+)
+SERVICE: Final = (
+    Figure("service: /hedge", "requests/s", f"each connection asks again at once; {_SERVICE}", 2000.0, "more"),
+    Figure(
+        "service: /hedge beside a bare FastAPI route",
+        "%",
+        f"requests/s of /hedge to those of a route that returns a constant, on the same server, by turns; {_SERVICE}",
+        60.0,
+        "more",
+    ),
+    Figure("service: /hedge at 500 a second, p99", "ms", f"from the moment at which a request was due; {_SERVICE}", 10.0),
+    Figure(
+        "service: computation of a hedge",
+        "µs",
+        "everything but I/O: body to model, sizer, decision, metrics, answer to bytes; median of 50 batches of 1,000",
+        50.0,
+    ),
 )
 YEAR_MEMORY: Final = Figure("memory for a year, MemoryStore", "MB", _MEMORY, 300, beside="nautilus_trader 610")
 YEAR_SQLITE: Final = Figure("memory for a year, SqlStore (SQLite, buffered)", "MB", _MEMORY, 300, beside="nautilus_trader 610")
@@ -173,10 +218,16 @@ FIGURES: Final = (
     SPLINE_ARRAY,
     SIGNALS,
     *TWIN,
+    *PEERS.values(),
+    *AGAINST.values(),
     SWEEP,
     CACHED,
+    COMPILING,
     READING,
+    SEARCH,
+    *BACKTEST,
     *DECISION_LOG,
+    *SERVICE,
     YEAR_MEMORY,
     YEAR_SQLITE,
     HELP,

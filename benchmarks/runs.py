@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 DATA: Final = ROOT.parent / "shared" / "data"
 _MEGABYTE: Final = 1e6
 _MILLION: Final = 1e6
+ONLY_WHOLE: Final = "only in a whole run: it would take too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ FULL: Final = Scale(
 )  # months, for a stop that fired lets a bot idle for weeks
 QUICK: Final = Scale(days=2, seeds=(7,), year=1, demo=1, repeats=1, fills=20)
 
-Measured = dict[Figure, tuple[float, ...]]
+Measured = dict[Figure, tuple[float, ...] | str]
+"""The repeats of each figure, or why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,13 @@ class Measurement:
         """Measure, unless something is missing for it."""
         missing = self.why_not()
         measured = {} if missing else self.run(scale)
-        return [Reading(figure, measured.get(figure, ()), missing or "it did not happen in this run") for figure in self.figures]
+        return [_reading(figure, missing or measured.get(figure, ())) for figure in self.figures]
+
+
+def _reading(figure: Figure, found: tuple[float, ...] | str) -> Reading:
+    if isinstance(found, str):
+        return Reading(figure, (), found)
+    return Reading(figure, found, "" if found else "it did not happen in this run")
 
 
 def measurements() -> Iterator[Measurement]:
@@ -68,8 +76,12 @@ def measurements() -> Iterator[Measurement]:
     yield Measurement(tuple(figure for pair in figures.WIRE for figure in pair), _wire)
     yield Measurement((figures.HEDGE_SCALAR, figures.SPLINE_ARRAY), _sizers)
     yield Measurement((figures.SIGNALS,), _signals)
-    yield Measurement((*figures.TWIN, figures.SWEEP, figures.CACHED, figures.READING), _twin)
+    peers = (*figures.PEERS.values(), *figures.AGAINST.values())
+    yield Measurement((*figures.TWIN, *peers, figures.SWEEP, figures.CACHED, figures.COMPILING, figures.READING), _twin)
+    yield Measurement((figures.SEARCH,), _search)
+    yield Measurement(figures.BACKTEST, _backtest)
     yield Measurement(figures.DECISION_LOG, _decision_log)
+    yield Measurement(figures.SERVICE, _service)
     yield Measurement((figures.YEAR_MEMORY,), lambda scale: _memory(figures.YEAR_MEMORY, scale, "memory"))
     yield Measurement((figures.YEAR_SQLITE,), lambda scale: _memory(figures.YEAR_SQLITE, scale, "sqlite"))
     yield Measurement((figures.HELP,), _help)
@@ -125,14 +137,46 @@ def _twin(scale: Scale) -> Measured:
     sizes = () if scale is FULL else ("--repeats", "1", "--sets", "4", "--warm")
     run = _worker("compiled", "--days", str(scale.year), *sizes)
     cases = ("fixed", "fixed_both_sides", "everything", "everything_both_sides")
-    speeds = {figure: (run[case]["bars_per_s"] / _MILLION,) for figure, case in zip(figures.TWIN, cases, strict=True)}
-    return speeds | {figures.SWEEP: (run["sweep_s"],), figures.CACHED: (run["cached_start_s"],), figures.READING: (run["reading_s"],)}
+    speeds: Measured = {figure: (run[case]["bars_per_s"] / _MILLION,) for figure, case in zip(figures.TWIN, cases, strict=True)}
+    times = {figures.SWEEP: "sweep_s", figures.CACHED: "cached_start_s", figures.COMPILING: "compiling_s", figures.READING: "reading_s"}
+    taken: Measured = {figure: (run[name],) if name in run else ONLY_WHOLE for figure, name in times.items()}
+    ours = {"fixed spacing": run["fixed"]["bars_per_s"], "fixed spacing, both sides": run["fixed_both_sides"]["bars_per_s"]}
+    return speeds | taken | against(ours, run["peers"])
+
+
+def against(ours: Mapping[str, float], peers: Mapping[str, float | str]) -> Measured:
+    """How fast each peer is, and how many times as fast each case of ours is; of a peer that did not run, why. Speeds in bars/s."""
+    measured: Measured = {}
+    for name, found in peers.items():
+        measured[figures.PEERS[name]] = found if isinstance(found, str) else (found / _MILLION,)
+        for case, speed in ours.items():
+            measured[figures.AGAINST[name, case]] = found if isinstance(found, str) else (speed / found,)
+    return measured
+
+
+def _search(scale: Scale) -> Measured:
+    if scale is not FULL:
+        return {figures.SEARCH: ONLY_WHOLE}
+    run = _worker("search")
+    return {figures.SEARCH: (run["per_s"]["2"] / run["per_s"]["1"],)}
+
+
+def _backtest(scale: Scale) -> Measured:
+    market = ("--set", "feed.source=simulated", "--set", f"feed.days={scale.year}", "--one-rule")
+    return {figure: (_wall(*figure.name.split()[1:], *market),) for figure in figures.BACKTEST}
 
 
 def _decision_log(scale: Scale) -> Measured:
     run = _worker("decision_log", *(() if scale is FULL else ("--records", "640")))
     values = run["64 callers"]["per_second"], run["500 a second"]["p99_ms"]
     return {figure: (value,) for figure, value in zip(figures.DECISION_LOG, values, strict=True)}
+
+
+def _service(scale: Scale) -> Measured:
+    run = _worker("service", *(() if scale is FULL else ("--seconds", "0.1", "--rounds", "1", "--batches", "1")))
+    ratios = [100.0 * ratio for ratio in run["ratios"]]
+    values = run["service"]["per_second"], ratios, run["service"]["p99_ms"], (run["computation_us"],)
+    return {figure: tuple(each) for figure, each in zip(figures.SERVICE, values, strict=True)}
 
 
 def _memory(figure: Figure, scale: Scale, store: str) -> Measured:

@@ -1,9 +1,9 @@
 """How fast the service answers: ``python -m benchmarks.service``. Prints one line of JSON.
 
 ``/hedge`` with the decision log on (SQLite, every answer synced to the disk before it leaves) and a bare FastAPI route that returns a
-constant run in processes of their own, one worker each, on the same server with the same settings; here runs the client. Throughput is
-what 32 connections get that each ask again at once; latency is measured at a fixed rate, from the moment at which a request was due, so
-that a server that stalls is charged for everybody who would have waited.
+constant run in processes of their own, one worker each, on the same server with the same settings; here runs the client. Both are asked by
+turns, and each round gives one ratio of the two: what else the machine does then concerns both. Throughput is what 64 connections get that
+each ask again at once; latency is measured at a fixed rate, from the moment at which a request was due.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Final
 
 from pydantic_core import to_json
+from uvicorn.loops.auto import auto_loop_factory
 
 from alpha_pulse.service.parts import Parts
 from alpha_pulse.service.questions import HedgeQuestion
 from alpha_pulse.service.settings import load_service_settings
 from benchmarks.runs import ROOT
+from benchmarks.service_client import latencies_ms, throughput
 from benchmarks.service_server import BARE, SERVICE
 
-CONNECTIONS: Final = 32
+CONNECTIONS: Final = 64
 RATE: Final = 500.0  # requests a second at which latency is measured
 HEDGE: Final = b'{"asset": "BTC", "amount_usd": 250000, "override_score": 0.7, "depth_usd": 2500000}'
 BARE_ROUTE: Final = b"GET /constant HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -38,83 +40,6 @@ HEDGE_ROUTE: Final = b"POST /hedge HTTP/1.1\r\nHost: localhost\r\nContent-Type: 
     HEDGE,
 )
 _WARM_UP_S: Final = 1.0
-
-
-class Connection:
-    """One keep-alive connection that asks the same thing again and again."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._request = request
-
-    @classmethod
-    async def open(cls, port: int, request: bytes) -> Connection:
-        """Connect."""
-        return cls(*await asyncio.open_connection("127.0.0.1", port), request)
-
-    async def ask(self) -> None:
-        """Send it, and read the whole answer. Raises RuntimeError for anything but 200."""
-        self._writer.write(self._request)
-        head = await self._reader.readuntil(b"\r\n\r\n")
-        if b" 200 " not in head[:16]:
-            raise RuntimeError(f"the server answered {head.decode('latin-1')}")
-        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-        await self._reader.readexactly(int(length))
-
-    async def close(self) -> None:
-        """Hang up."""
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
-
-
-async def throughput(port: int, request: bytes, seconds: float) -> float:
-    """Requests a second of all connections together."""
-    connections = [await Connection.open(port, request) for _ in range(CONNECTIONS)]
-    start = time.perf_counter()
-    end, count = start + seconds, 0
-
-    async def again_and_again(connection: Connection) -> None:
-        nonlocal count
-        await connection.ask()
-        count += 1
-        while time.perf_counter() < end:
-            await connection.ask()
-            count += 1
-
-    try:
-        async with asyncio.TaskGroup() as asking:
-            for connection in connections:
-                asking.create_task(again_and_again(connection))
-        return count / (time.perf_counter() - start)
-    finally:
-        for connection in connections:
-            await connection.close()
-
-
-async def latencies_ms(port: int, request: bytes, seconds: float) -> list[float]:
-    """Time of each request from the moment at which it was due, ms."""
-    free: asyncio.Queue[Connection] = asyncio.Queue()
-    for _ in range(CONNECTIONS):
-        free.put_nowait(await Connection.open(port, request))
-    found: list[float] = []
-
-    async def one(due: float) -> None:
-        connection = await free.get()
-        await connection.ask()
-        free.put_nowait(connection)
-        found.append((time.perf_counter() - due) * 1e3)
-
-    start = time.perf_counter()
-    async with asyncio.TaskGroup() as asking:
-        for number in range(round(seconds * RATE)):
-            due = start + number / RATE
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            asking.create_task(one(due))
-    while not free.empty():
-        await free.get_nowait().close()
-    return found
 
 
 def computation_us(batches: int) -> float:
@@ -157,25 +82,34 @@ def serving(which: str) -> Iterator[int]:
             process.communicate()
 
 
-async def measure(port: int, request: bytes, seconds: float) -> dict[str, float]:
-    """Throughput, then latency."""
-    await throughput(port, request, min(seconds, _WARM_UP_S))
-    rate = await throughput(port, request, seconds)
-    taken = await latencies_ms(port, request, seconds)
-    return {"per_second": rate, "median_ms": median(taken), "p99_ms": percentile(taken, 0.99)}
+async def by_turns(servers: Mapping[str, tuple[int, bytes]], seconds: float, rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Each measurement of each server, one value a round. ``servers`` has port and request by name."""
+    found: dict[str, dict[str, list[float]]] = {name: {"per_second": [], "median_ms": [], "p99_ms": []} for name in servers}
+    for port, request in servers.values():
+        await throughput(port, request, min(seconds, _WARM_UP_S), CONNECTIONS)
+    for _ in range(rounds):
+        for name, (port, request) in servers.items():
+            found[name]["per_second"].append(await throughput(port, request, seconds, CONNECTIONS))
+        for name, (port, request) in servers.items():
+            taken = await latencies_ms(port, request, seconds, CONNECTIONS, RATE)
+            found[name]["median_ms"].append(median(taken))
+            found[name]["p99_ms"].append(percentile(taken, 0.99))
+    return found
 
 
 def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement in each round")
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batches", type=int, default=50, help="of the computation; the median is taken")
     arguments = parser.parse_args()
-    measured: dict[str, object] = {"computation_us": computation_us(arguments.batches)}
-    for which, request in ((BARE, BARE_ROUTE), (SERVICE, HEDGE_ROUTE)):
-        with serving(which) as port:
-            measured[which] = asyncio.run(measure(port, request, arguments.seconds))
-    print(json.dumps(measured))
+    computation = computation_us(arguments.batches)
+    with serving(BARE) as bare, serving(SERVICE) as service, asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        servers = {BARE: (bare, BARE_ROUTE), SERVICE: (service, HEDGE_ROUTE)}
+        measured = runner.run(by_turns(servers, arguments.seconds, arguments.rounds))
+    pairs = zip(measured[SERVICE]["per_second"], measured[BARE]["per_second"], strict=True)
+    print(json.dumps({"computation_us": computation, "ratios": [ours / bare for ours, bare in pairs], **measured}))
 
 
 if __name__ == "__main__":

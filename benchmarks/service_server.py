@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from loguru import logger
 
 from alpha_pulse.service.app import create_app
-from alpha_pulse.service.server import AnnouncedServer, server_for
+from alpha_pulse.service.server import ServiceProcess, server_for
 from alpha_pulse.service.settings import load_service_settings
 from benchmarks.runs import ROOT
 
@@ -29,7 +29,7 @@ def bare_app() -> FastAPI:
     return app
 
 
-class _Telling(AnnouncedServer):
+class _Telling(ServiceProcess):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
@@ -42,8 +42,7 @@ def main() -> None:
     curves = str(ROOT / "config" / "curve_knots.yaml")
     settings = load_service_settings({"HE_PORT": "0", "HE_CURVES": curves, "HE_RATE_LIMIT_PER_S": "0"})
     app = create_app(settings) if sys.argv[1] == SERVICE else bare_app()
-    server = server_for(app, settings)
-    _Telling(server.config).run_to_the_end()
+    server_for(app, settings, _Telling).run_to_the_end()
 
 
 if __name__ == "__main__":

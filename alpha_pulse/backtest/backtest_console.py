@@ -10,6 +10,7 @@ from rich.text import Text
 
 from alpha_pulse.backtest import console as tables
 from alpha_pulse.backtest.grids import Grid, backtest_grids
+from alpha_pulse.backtest.monte_carlo_view import monte_carlo_grid
 from alpha_pulse.backtest.run import BacktestResult
 from alpha_pulse.backtest.tables import MINUS
 
@@ -26,7 +27,8 @@ def render(found: BacktestResult, console: Console) -> None:
     console.print(assumed)
     console.print()
     tables.render(result, console)
-    print_grids(backtest_grids(result), console)
+    resampled = monte_carlo_grid(result)
+    print_grids([*backtest_grids(result), *([resampled] if resampled.rows else [])], console)
     console.print(Text("\nReport: ", style="bold").append(str(found.files["report.html"]), style="not bold"), soft_wrap=True)
 
 

@@ -6,28 +6,17 @@ the signals already warm: a signal reads the past only, so nothing of the test c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, get_args
 
-import numpy as np
-
-from alpha_pulse.backtest.bars import FloatArray
+from alpha_pulse.backtest.calibration_parts import DEFAULT_SIGNALS, MIN_BARS, SignalPart, check_search, signal_paths
 from alpha_pulse.backtest.calibration_result import Calibration, PartFigures, WeightComparison, WeightRow
 from alpha_pulse.backtest.calibration_search import Weights, search_weights, trial_progress
-from alpha_pulse.backtest.signals.book import keep_book
+from alpha_pulse.backtest.calibration_walk import WeightFold, WeightWalk, walk_forward_weights
 from alpha_pulse.backtest.signals.config import BacktestConfig, check_train_pct
-from alpha_pulse.backtest.signals.evaluate import check_weight, combine, evaluate
-from alpha_pulse.backtest.signals.figures import Metric, max_drawdown, returns_of, score, total_return
-from alpha_pulse.backtest.signals.functions import (
-    SignalFunction,
-    mean_reversion_signal,
-    momentum_signal,
-    trend_following_signal,
-    volatility_regime_signal,
-)
+from alpha_pulse.backtest.signals.evaluate import check_weight
+from alpha_pulse.backtest.signals.figures import Metric
+from alpha_pulse.backtest.signals.functions import SignalFunction
 from alpha_pulse.backtest.signals.series import Moments, Numbers, PriceSeries
 from alpha_pulse.errors import ConfigError
 
@@ -37,60 +26,13 @@ __all__ = [
     "Calibration",
     "PartFigures",
     "WeightComparison",
+    "WeightFold",
     "WeightRow",
+    "WeightWalk",
     "calibrate_weights",
     "compare_weights",
+    "walk_forward_weights",
 ]
-
-DEFAULT_SIGNALS: Final[Mapping[str, SignalFunction]] = MappingProxyType(
-    {
-        "momentum": momentum_signal,
-        "volatility_regime": volatility_regime_signal,
-        "mean_reversion": mean_reversion_signal,
-        "trend_following": trend_following_signal,
-    }
-)
-MIN_BARS: Final = 50
-"""Bars that the training and the test need each."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One part of the data, with each signal's path on it."""
-
-    series: PriceSeries
-    paths: Mapping[str, FloatArray]
-
-    def equity(self, weights: Weights, config: BacktestConfig) -> FloatArray:
-        return keep_book(self.series.prices, combine(self.paths, weights), config).equity
-
-    def score(self, weights: Weights, config: BacktestConfig, metric: Metric) -> float:
-        """The figure to make large; 0 where it has no meaning, as where nothing was traded."""
-        found = score(metric, self.equity(weights, config), config.initial_capital, self.series.periods_per_year)
-        return found if math.isfinite(found) else 0.0
-
-    def judge(self, weights: Weights, config: BacktestConfig) -> PartFigures:
-        return self.judge_path(combine(self.paths, weights), config)
-
-    def holding(self, config: BacktestConfig) -> PartFigures:
-        """A signal of 1 throughout: bought once and held."""
-        return self.judge_path(np.ones(len(self.series)), config)
-
-    def judge_path(self, combined: FloatArray, config: BacktestConfig) -> PartFigures:
-        book = keep_book(self.series.prices, combined, config)
-        start, periods = config.initial_capital, self.series.periods_per_year
-        metrics: tuple[Metric, ...] = get_args(Metric)
-        return PartFigures(
-            first_ms=int(self.series.ts_ms[0]),
-            last_ms=int(self.series.ts_ms[-1]),
-            bars=len(self.series),
-            scores=MappingProxyType({metric: score(metric, book.equity, start, periods) for metric in metrics}),
-            total_return=total_return(book.equity, start),
-            max_drawdown=max_drawdown(book.equity, start),
-            num_trades=len(book.trades),
-            total_costs=math.fsum(trade.cost for trade in book.trades),
-            returns=returns_of(book.equity[1:], start),
-        )
 
 
 def calibrate_weights(
@@ -128,7 +70,7 @@ def calibrate_weights(
         ConfigError: prices or times that are no series, fewer than 50 bars in a part, a setting out of its range, a signal that looks
             ahead, or Optuna is not installed.
     """
-    _check_search(n_trials, metric, min_weight, max_weight, seed)
+    check_search(n_trials, metric, min_weight, max_weight, seed)
     settings = config or BacktestConfig()
     train, test = _parts(prices, timestamps, signals, train_pct)
     equal = dict.fromkeys(signals, float(max_weight))
@@ -189,11 +131,9 @@ def compare_weights(
     return WeightComparison(tuple(rows))
 
 
-def _parts(prices: Numbers, timestamps: Moments, signals: Mapping[str, SignalFunction], train_pct: float) -> tuple[_Part, _Part]:
+def _parts(prices: Numbers, timestamps: Moments, signals: Mapping[str, SignalFunction], train_pct: float) -> tuple[SignalPart, SignalPart]:
     """The training and the test, each with the signals on it."""
     check_train_pct(train_pct)
-    if not signals:
-        raise ConfigError("There is no signal", field="signals", fix="leave it out to have the default ones")
     series = PriceSeries.of(prices, timestamps, least=2 * MIN_BARS)
     split = int(train_pct * len(series))
     for name, count in (("training", split), ("test", len(series) - split)):
@@ -204,22 +144,8 @@ def _parts(prices: Numbers, timestamps: Moments, signals: Mapping[str, SignalFun
                 value=train_pct,
                 fix="give more bars, or divide them more evenly",
             )
-    paths = {name: evaluate(name, function, series.prices) for name, function in signals.items()}
-    first = _Part(series.part(0, split), {name: path[:split] for name, path in paths.items()})
-    return first, _Part(series.part(split, len(series)), {name: path[split:] for name, path in paths.items()})
-
-
-def _check_search(n_trials: int, metric: str, min_weight: float, max_weight: float, seed: int) -> None:
-    if n_trials < 1:
-        raise ConfigError("There must be one trial at least", field="n_trials", value=n_trials, fix="100 are a fair start")
-    if metric not in get_args(Metric):
-        raise ConfigError("There is no such metric", field="metric", value=metric, fix=f"give one of: {', '.join(get_args(Metric))}")
-    if not (math.isfinite(max_weight) and max_weight > 0.0):
-        raise ConfigError("It must be above 0", field="max_weight", value=max_weight, fix="1 is the default")
-    if not 0.0 <= min_weight <= max_weight:
-        raise ConfigError(f"It must lie within 0 … {max_weight:g}", field="min_weight", value=min_weight, fix="0 is the default")
-    if not 0 <= seed < 2**32:
-        raise ConfigError("It must lie within 0 … 2³² − 1", field="seed", value=seed, fix="42 is the default")
+    whole = SignalPart(series, signal_paths(series, signals))
+    return whole.part(0, split), whole.part(split, len(series))
 
 
 def _complete(label: str, given: Weights, signals: Mapping[str, SignalFunction]) -> dict[str, float]:

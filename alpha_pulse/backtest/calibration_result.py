@@ -61,8 +61,7 @@ class Calibration:
     @property
     def shares(self) -> Mapping[str, float]:
         """The weights as fractions of their sum; all 0 where they are."""
-        total = math.fsum(self.weights.values())
-        return {name: weight / total if total > 0.0 else 0.0 for name, weight in self.weights.items()}
+        return shares_of(self.weights)
 
     @property
     def train_score(self) -> float:
@@ -105,7 +104,7 @@ class Calibration:
             "holding, training": self.hold_train,
             "holding, test": self.hold_test,
         }
-        return "\n".join([*lines, *_table(list(rows.items())), self.verdict])
+        return "\n".join([*lines, *table_of(list(rows.items())), self.verdict])
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +130,17 @@ class WeightComparison:
     def summary(self) -> str:
         """A table for a person, training above test for each set."""
         table = [(f"{row.label}, {name}", part) for row in self.rows for name, part in (("training", row.train), ("test", row.test))]
-        return "\n".join(_table(table))
+        return "\n".join(table_of(table))
 
 
-def _table(rows: Sequence[tuple[str, PartFigures]]) -> list[str]:
+def shares_of(weights: Mapping[str, float]) -> dict[str, float]:
+    """Weights as fractions of their sum; all 0 where they are."""
+    total = math.fsum(weights.values())
+    return {name: weight / total if total > 0.0 else 0.0 for name, weight in weights.items()}
+
+
+def table_of(rows: Sequence[tuple[str, PartFigures]]) -> list[str]:
+    """Lines of a table, the first of them its heads."""
     width = max(16, *(len(label) for label, _ in rows)) + 2
     head = f"{'':<{width}}{'Sharpe':>8}{'Sortino':>9}{'Calmar':>8}{'return':>10}{'drawdown':>10}{'trades':>8}{'costs':>12}  period"
     return [head, *(f"{label:<{width}}{_cells(part)}" for label, part in rows)]
@@ -142,7 +148,7 @@ def _table(rows: Sequence[tuple[str, PartFigures]]) -> list[str]:
 
 def _cells(part: PartFigures) -> str:
     sharpe, sortino, calmar = (_ratio(part.scores[metric]) for metric in _RATIOS)
-    period = f"{_day(part.first_ms)} to {_day(part.last_ms)}"
+    period = f"{utc_day(part.first_ms)} to {utc_day(part.last_ms)}"
     money = f"{part.total_return:>+10.2%}{-part.max_drawdown:>10.2%}{part.num_trades:>8,}{part.total_costs:>12,.2f}"
     return f"{sharpe:>8}{sortino:>9}{calmar:>8}{money}  {period}"
 
@@ -151,5 +157,6 @@ def _ratio(value: float) -> str:
     return f"{value:.2f}" if math.isfinite(value) else "n/a"
 
 
-def _day(ts_ms: int) -> str:
+def utc_day(ts_ms: int) -> str:
+    """The day of a moment [ms since the epoch]."""
     return datetime.fromtimestamp(ts_ms / 1000.0, UTC).strftime("%Y-%m-%d")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loguru import logger
@@ -13,6 +13,7 @@ from alpha_pulse.backtest import console as tables
 from alpha_pulse.backtest.bars import Bars
 from alpha_pulse.backtest.result import RunResult, paths_of, summarise
 from alpha_pulse.backtest.run import run_into
+from alpha_pulse.backtest.static_benchmark import static_benchmark
 from alpha_pulse.backtest.writers import write_run
 from alpha_pulse.settings import Settings
 
@@ -33,7 +34,8 @@ def run_demo(settings: Settings, *, out: Path, progress: Callable[[float], None]
     """
     record = run_into(settings, out=out, log="demo.log", progress=progress)
     bars = Bars.of(record)
-    result = summarise(record, bars, paths_of(record, bars))
+    paths = paths_of(record, bars)
+    result = replace(summarise(record, bars, paths), benchmark=static_benchmark(record, bars, paths))
     files = write_run(record, result, out)
     logger.complete()
     return DemoResult(result, files)

@@ -15,6 +15,9 @@ from alpha_pulse.backtest.tables import NONE, money, number, percent
 from alpha_pulse.backtest.tables import span as _span
 
 MOST_DECISIONS: Final = 60
+_BENCHMARK: Final = "Against a static hedge of the same average size"
+_TIMING: Final = "Timing: grid less static hedge, fees, slippage and funding included; block bootstrap of whole days."
+_LEAST_P: Final = 0.001  # the last digit shown
 Show = Callable[[float], str]
 PATHS: Final = {"hedged": "grid hedge", "unhedged": "unhedged", "static": "static hedge"}
 
@@ -36,6 +39,7 @@ def backtest_grids(result: RunResult) -> list[Grid]:
     found = [
         rules_grid(result),
         protection_grid(result),
+        benchmark_grid(result),
         account_grid(result),
         ledger_grid(result),
         markouts_grid(result),
@@ -90,6 +94,22 @@ def protection_grid(result: RunResult) -> Grid:
         (f"Fees and slippage, {unit}", _figure(activity.trading_cost_per_hedged_coin_day, _cost), "", ""),
     )
     return Grid("Protection", ("", *PATHS.values()), rows, note)
+
+
+def benchmark_grid(result: RunResult) -> Grid:
+    """What the gate of the static benchmark says of the run's days; no row where it was not run."""
+    found = result.benchmark
+    if found is None:
+        return Grid(_BENCHMARK, (), ())
+    gate = found.gate
+    if gate is None or found.reason:
+        cells = (NONE, NONE, NONE, f"{0 if gate is None else gate.periods:,}")
+    else:
+        low, high = (percent(value, 4, plus=True) for value in (gate.low, gate.high))
+        p_value = number(gate.p_value, 3) if gate.p_value >= _LEAST_P else f"under {_LEAST_P}"
+        cells = (percent(gate.mean, 4, plus=True), f"{low} … {high}", p_value, f"{gate.periods:,}")
+    heads = ("", "mean a day", "90 % interval", "p-value, one-sided", "whole days")
+    return Grid(_BENCHMARK, heads, (("Timing, of the coins' value", *cells),), f"{_TIMING} {found.words}")
 
 
 def account_grid(result: RunResult) -> Grid:

@@ -14,7 +14,7 @@ from alpha_pulse.backtest.record import LATCHED, RESTRICTED, RunRecord, Sent, Ta
 from alpha_pulse.bootstrap import build_bot
 from alpha_pulse.domain.events import EventKind
 from alpha_pulse.errors import ConfigError
-from alpha_pulse.hedging.common.interfaces import StateStore
+from alpha_pulse.hedging.common.interfaces import MarketFeed, StateStore
 from alpha_pulse.hedging.common.types import Contribution, HedgeTarget, RiskMemory, RiskState, Snapshot
 from alpha_pulse.hedging.grid.bot import GridHedgeBot
 from alpha_pulse.hedging.grid.calculator import target_at
@@ -145,11 +145,18 @@ def _steps(target: HedgeTarget) -> tuple[tuple[Contribution, ...], tuple[Contrib
     return steps[:begin], steps[begin:]
 
 
-async def replay(settings: Settings, *, store: StateStore | None = None, progress: Callable[[float], None] | None = None) -> RunRecord:
+async def replay(
+    settings: Settings,
+    *,
+    feed: MarketFeed | None = None,
+    store: StateStore | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> RunRecord:
     """Run the bot over the settings' market to its end and return what happened.
 
     Args:
         settings: what to run; the feed must be finite (recorded, or simulated with ``feed.days``).
+        feed: the market; made from the settings if not given.
         store: where events go; in memory if not given.
         progress: called with the share done, 0 … 1, about once a day of market.
 
@@ -158,10 +165,10 @@ async def replay(settings: Settings, *, store: StateStore | None = None, progres
     """
     if settings.feed.source == "ccxt" or (settings.feed.source == "simulated" and settings.feed.days is None):
         raise ConfigError("a live or endless market cannot be replayed.", field="feed", fix="give recorded files, or feed.days")
-    if settings.llm.enabled:  # a model's answer would make a replay that cannot be repeated
+    if settings.llm.enabled:
         logger.warning("A replay asks no language model: its advice is left out")
-        settings = settings.model_copy(update={"llm": settings.llm.model_copy(update={"enabled": False})})
-    bot = build_bot(settings, store=store)
+        settings = without_advice(settings)
+    bot = build_bot(settings, feed=feed, store=store)
     with _patient_collector(), market_time(bot.broker.clock.now_ms):
         recorder = await _run(bot, settings, progress)
     if recorder is None:
@@ -171,6 +178,11 @@ async def replay(settings: Settings, *, store: StateStore | None = None, progres
     if progress is not None:
         progress(1.0)
     return recorder.record
+
+
+def without_advice(settings: Settings) -> Settings:
+    """The settings without a language model, whose answers would make a replay that cannot be repeated."""
+    return settings.model_copy(update={"llm": settings.llm.model_copy(update={"enabled": False})})
 
 
 async def _run(bot: GridHedgeBot, settings: Settings, progress: Callable[[float], None] | None) -> Recorder | None:

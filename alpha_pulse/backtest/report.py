@@ -19,6 +19,7 @@ from alpha_pulse.backtest import tables
 from alpha_pulse.backtest.bars import Bars
 from alpha_pulse.backtest.charts import chart_data
 from alpha_pulse.backtest.metrics import Paths
+from alpha_pulse.backtest.monte_carlo_view import monte_carlo_html
 from alpha_pulse.backtest.record import RunRecord
 from alpha_pulse.backtest.report_grids import decisions_html, grids_html, rules_html
 from alpha_pulse.backtest.report_html import cards_html, notes_html, pairs_html, tables_html
@@ -51,6 +52,7 @@ def render_report(record: RunRecord, result: RunResult, bars: Bars, paths: Paths
         "tables": tables_html(result),
         "grids": grids_html(result),
         "decisions": decisions_html(result),
+        "monte_carlo": monte_carlo_html(result),
         "shocks": _shocks(record),
         "figures": _figures(result, data["panels"]),
         "assumptions": pairs_html(result.assumptions),

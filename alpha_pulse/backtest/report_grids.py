@@ -7,6 +7,7 @@ from html import escape
 from alpha_pulse.backtest.grids import (
     Grid,
     account_grid,
+    benchmark_grid,
     decisions_grid,
     drawdowns_grid,
     ledger_grid,
@@ -29,7 +30,7 @@ def rules_html(result: RunResult) -> str:
 def grids_html(result: RunResult) -> str:
     """Two stacks of tables: what it came to, and what it did."""
     stacks = (
-        ((protection_grid(result), ""), (account_grid(result), ""), (drawdowns_grid(result), "times")),
+        ((protection_grid(result), ""), (benchmark_grid(result), ""), (account_grid(result), ""), (drawdowns_grid(result), "times")),
         ((ledger_grid(result), ""), (markouts_grid(result), ""), (orders_grid(result), ""), (limits_grid(result), "")),
     )
     return "".join(f'<div class="stack">{"".join(grid_html(grid, css=css) for grid, css in stack if grid.rows)}</div>' for stack in stacks)

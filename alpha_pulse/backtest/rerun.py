@@ -122,20 +122,7 @@ async def _rerun(
     progress: Callable[[float], None] | None,
 ) -> Rerun:
     """One pass. A tick runs wherever the run had one, so that the two can be laid side by side."""
-    instrument = instrument_of(run)
-    clock = SimulatedClock()
-    feed = PathFeed(path, instrument)
-    broker = _broker(run, feed, instrument, paper, rule, clock)
-    store = ForgetfulStore(memory_of(run), run.commands)
-    provider = PathProvider(broker, feed, clock)
-    bot = GridHedgeBot(
-        broker=broker,
-        symbol=run.symbol,
-        config=BotConfig.from_mapping(run.settings),
-        data_provider=provider,
-        position_fetcher=PathInventory(feed, run.ticks[0].inventory),
-        store=store,
-    )
+    bot, provider, store = _bot(run, path, paper, rule)
     await bot.start()
     differing, first, number = 0, None, 0
     last: Account = run.ticks[0].account
@@ -155,11 +142,31 @@ async def _rerun(
             first = first or Divergence(item.market.close_ms, number, found)
         if progress is not None and at % 500 == 0:
             progress(at / len(path))
-    fills = await broker.fills(run.symbol)
+    fills = await bot.broker.fills(run.symbol)
     await bot.stop(cancel=False)
     if progress is not None:
         progress(1.0)
     return Rerun(rule, _books(fills, run.ticks[0], last, run.ticks[-1]), differing, first)
+
+
+def _bot(
+    run: RecordedRun, path: Sequence[RecordedTick | Skipped], paper: PaperSettings, rule: str
+) -> tuple[GridHedgeBot, PathProvider, ForgetfulStore]:
+    """The run's bot as it began, on the recorded path."""
+    instrument, clock = instrument_of(run), SimulatedClock()
+    feed = PathFeed(path, instrument)
+    broker = _broker(run, feed, instrument, paper, rule, clock)
+    store = ForgetfulStore(memory_of(run), run.commands)
+    provider = PathProvider(broker, feed, clock)
+    bot = GridHedgeBot(
+        broker=broker,
+        symbol=run.symbol,
+        config=BotConfig.from_mapping(run.settings),
+        data_provider=provider,
+        position_fetcher=PathInventory(feed, run.ticks[0].inventory),
+        store=store,
+    )
+    return bot, provider, store
 
 
 def _broker(

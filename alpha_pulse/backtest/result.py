@@ -27,9 +27,11 @@ from alpha_pulse.backtest.metrics import (
     equity_paths,
     trading,
 )
+from alpha_pulse.backtest.monte_carlo_result import MonteCarlo
 from alpha_pulse.backtest.protection import ProtectionFigures, protection_figures
 from alpha_pulse.backtest.record import RunRecord, TargetMove
 from alpha_pulse.backtest.returns import Drawdown, PathFigures, path_figures
+from alpha_pulse.backtest.static_benchmark import StaticBenchmark
 from alpha_pulse.domain.instrument import ZERO
 
 SCHEMA = 1
@@ -78,6 +80,8 @@ class RunResult:
     settings: Mapping[str, Any]
     moves: tuple[TargetMove, ...] = ()
     fill_rules: Mapping[str, RuleFigures] = field(default_factory=dict)  # the same run under each rule, where that was run
+    benchmark: StaticBenchmark | None = None  # where that was tested
+    monte_carlo: MonteCarlo | None = None  # the run on resampled markets, where that was asked for
 
     @property
     def hedge_ratio(self) -> float | None:
@@ -162,6 +166,8 @@ class RunResult:
             "account": dict(self.account),
             "activity": self.activity,
             "fill_rules": dict(self.fill_rules),
+            "static_benchmark": {} if self.benchmark is None else self.benchmark.to_json(),
+            "monte_carlo": {} if self.monte_carlo is None else self.monte_carlo.to_json(),
             "assumptions": dict(self.assumptions),
             "notes": [{"time": iso_utc(ts), "text": text} for ts, text in self.notes],
             "settings": self.settings,

@@ -15,6 +15,7 @@ import numpy as np
 
 from alpha_pulse.backtest.bars import Bars, FloatArray
 from alpha_pulse.backtest.metrics import DAY_MS, MIN_RETURNS, YEAR_DAYS, Figure, drawdown_fraction, window_rows
+from alpha_pulse.backtest.ratios import sharpe_ratio, sortino_ratio
 
 MIN_CAGR_DAYS: Final = 30
 """A year's rate from less than this says nothing."""
@@ -106,14 +107,16 @@ def annual_volatility(returns: FloatArray) -> float | None:
 
 def sharpe(returns: FloatArray) -> float | None:
     """Mean over sample standard deviation of daily returns, times √365 (Sharpe 1994, risk-free rate 0). None: they do not vary."""
-    spread = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
-    return float(returns.mean()) / spread * math.sqrt(YEAR_DAYS) if spread > 0 else None
+    return _known(sharpe_ratio(returns, YEAR_DAYS))
 
 
 def sortino(returns: FloatArray) -> float | None:
     """Mean over downside deviation √mean(min(r, 0)²), times √365 (Sortino and Price 1994, required return 0). None: no loss."""
-    downside = math.sqrt(float(np.mean(np.minimum(returns, 0) ** 2))) if len(returns) else 0.0
-    return float(returns.mean()) / downside * math.sqrt(YEAR_DAYS) if downside > 0 else None
+    return _known(sortino_ratio(returns, YEAR_DAYS))
+
+
+def _known(ratio: float) -> float | None:
+    return None if math.isnan(ratio) else ratio
 
 
 def value_at_risk(returns: FloatArray, tail: float = TAIL) -> float:

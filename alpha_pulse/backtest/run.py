@@ -14,8 +14,10 @@ from alpha_pulse.backtest.bars import Bars
 from alpha_pulse.backtest.engines import EngineName, Progress, run_engine
 from alpha_pulse.backtest.export import ExportFormat, export_run
 from alpha_pulse.backtest.fill_rules import FILL_RULES, RuleFigures, rule_figures
+from alpha_pulse.backtest.monte_carlo import MonteCarloPlan, run_monte_carlo
 from alpha_pulse.backtest.record import RunRecord
 from alpha_pulse.backtest.result import RunResult, paths_of, summarise
+from alpha_pulse.backtest.static_benchmark import static_benchmark
 from alpha_pulse.backtest.writers import write_run
 from alpha_pulse.hedging.state.store import SqlStore
 from alpha_pulse.runtime.config import StoreSettings
@@ -42,6 +44,7 @@ def run_backtest(
     engine: EngineName = "replay",
     every_rule: bool = True,
     export: ExportFormat | None = None,
+    monte_carlo: MonteCarloPlan | None = None,
     progress: Progress | None = None,
 ) -> BacktestResult:
     """Run the settings' market to its end and write every file of the run into ``out``.
@@ -52,26 +55,31 @@ def run_backtest(
         engine: what runs it.
         every_rule: run the other fill rules as well, for the comparison.
         export: tables of every bar, fill, settlement and figure in this format too.
+        monte_carlo: run on resampled markets as well, for the spread.
         progress: is told the share of all runs that is done, 0 … 1.
 
     Raises:
         ConfigError: the settings or the data cannot be run.
     """
     others = [rule for rule in FILL_RULES if every_rule and rule != settings.paper.fill_rule]
-    runs = 1 + len(others)
+    resampled = 0 if monte_carlo is None else monte_carlo.paths
+    runs = 1 + len(others) + resampled
 
-    def told(number: int) -> Progress | None:
-        return None if progress is None else lambda share: progress((number + share) / runs)
+    def told(number: int, count: int = 1) -> Progress | None:
+        return None if progress is None else lambda share: progress((number + share * count) / runs)
 
     record = run_into(settings, out=out, log="backtest.log", engine=engine, progress=told(0))
     bars = Bars.of(record)
     paths = paths_of(record, bars)
-    result = summarise(record, bars, paths)
+    result = replace(summarise(record, bars, paths), benchmark=static_benchmark(record, bars, paths))
     if others:
         found: dict[str, RuleFigures] = {settings.paper.fill_rule: rule_figures(result)}
         for number, rule in enumerate(others, 1):
             found[rule] = _under(settings, rule, engine, told(number))
         result = replace(result, fill_rules={rule: found[rule] for rule in FILL_RULES})
+    if monte_carlo is not None:
+        with _silence():
+            result = replace(result, monte_carlo=run_monte_carlo(settings, record, monte_carlo, told(1 + len(others), resampled)))
     files = write_run(record, result, out)
     if export is not None:
         files |= export_run(record, result, bars, paths, out, export)

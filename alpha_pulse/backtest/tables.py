@@ -79,6 +79,8 @@ def verdict(result: RunResult) -> str:
             f" Apart from the price exposure that it removed, {cost_word(result).lower()} {money(abs(cost.value), plus=False)} "
             f"{result.quote} per coin and month ({percent(abs(result.trading.cost_per_month.value))} of the price)."
         )
+    if result.benchmark is not None and result.benchmark.negative:
+        text += f" {result.benchmark.advice}"
     return text + (" This market is made up: it shows how the hedge works, not what it will cost." if result.simulated else "")
 
 

@@ -1,4 +1,5 @@
-"""A run as files: ``result.json``, ``fills.csv``, ``funding.csv``, ``equity.csv``, ``decisions.csv`` and ``report.html``.
+"""A run as files: ``result.json``, ``fills.csv``, ``funding.csv``, ``equity.csv``, ``decisions.csv`` and ``report.html``;
+``monte_carlo.csv`` where markets were resampled.
 
 The same record gives the same bytes. Each file is written under a temporary name and renamed, so that nobody ever reads half of one.
 """
@@ -16,6 +17,7 @@ import numpy as np
 
 from alpha_pulse.backtest.bars import Bars, FloatArray, IntArray
 from alpha_pulse.backtest.metrics import HOUR_MS, Paths, drawdown_fraction
+from alpha_pulse.backtest.monte_carlo_view import monte_carlo_rows
 from alpha_pulse.backtest.record import RunRecord, TargetMove
 from alpha_pulse.backtest.report import render_report
 from alpha_pulse.backtest.result import RunResult, iso_utc, paths_of
@@ -50,6 +52,7 @@ EQUITY_COLUMNS = (
     "drawdown_static",
 )
 DECISION_COLUMNS = ("time", "price", "position", "ratio_before", "ratio", "floor_before", "floor", "why")
+MONTE_CARLO = "monte_carlo.csv"
 MAX_EQUITY_ROWS = 50_000
 
 
@@ -70,6 +73,9 @@ def write_run(record: RunRecord, result: RunResult, out_dir: Path) -> dict[str, 
         "decisions.csv": decisions_csv(record.moves),
         "report.html": render_report(record, result, bars, paths),
     }
+    (out_dir / MONTE_CARLO).unlink(missing_ok=True)  # of an earlier run in this folder
+    if result.monte_carlo is not None:
+        texts[MONTE_CARLO] = csv_text(*monte_carlo_rows(result.monte_carlo))
     return {name: write_text(out_dir / name, text) for name, text in texts.items()}
 
 

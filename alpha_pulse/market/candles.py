@@ -7,12 +7,14 @@ from collections import deque
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alpha_pulse.market.indicators import HOURS_PER_DAY, ema, trend_strength, true_range, volume_ratio, wilder, yang_zhang
 from alpha_pulse.market.levels import bin_price, cluster, is_swing_high, is_swing_low, price_bin, volume_peaks
 
 HOUR_MS: Final = 3_600_000
 WINDOW_HOURS: Final = 14 * 24
+_CAPACITY: Final = WINDOW_HOURS + 1  # Yang-Zhang needs one close before the window
 _ENOUGH_HOURS: Final = 24  # fewer candles say too little about a day's volatility
 _ATR_PERIOD: Final = 14  # Wilder's own choice
 _RECENT_HOURS: Final = 6  # "last hours" of the volume ratio
@@ -38,70 +40,59 @@ class HourlyReading(NamedTuple):
     volume_day: float = 0.0
 
 
-class HourlyCandles:
-    """A sliding window of closed hourly candles. ``add`` costs some 100 µs, once an hour; what can be carried forward is.
+class Window:
+    """The last ``capacity`` entries of some rows of numbers, as one array that slides: moved back to the front when its end is reached."""
 
-    Hours in which nothing was delivered have no candle: the window is the last ``WINDOW_HOURS`` candles seen.
-    """
+    def __init__(self, rows: int, capacity: int) -> None:
+        self._capacity = capacity
+        self._kept: NDArray[np.float64] = np.empty((rows, 4 * capacity))
+        self._end = 0
+
+    def add(self, *values: float) -> NDArray[np.float64]:
+        """Take one more entry, a value for each row; what is kept after it, shape (rows, n)."""
+        if self._end == self._kept.shape[1]:
+            self._kept[:, : self._capacity] = self._kept[:, -self._capacity :]
+            self._end = self._capacity
+        self._kept[:, self._end] = values
+        self._end += 1
+        return self._kept[:, max(0, self._end - self._capacity) : self._end]
+
+
+class HourlyVolumes:
+    """The volumes of the window's candles."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self._capacity = WINDOW_HOURS + 1  # Yang-Zhang needs one close before the window
-        self._rows = np.empty((5, 4 * self._capacity))  # slides: moved back to the front when its end is reached
-        self._end = 0
+        self._window = Window(1, _CAPACITY)
+        self._recent: deque[float] = deque(maxlen=_RECENT_HOURS)
+
+    def add(self, volume: float) -> tuple[float, float]:
+        """Take a closed candle's volume [base units]. (``volume_ratio``, ``volume_day``), 1 and 0 until there is enough."""
+        volumes = self._window.add(volume)[0]
+        self._recent.append(volume)
+        count = len(volumes)
+        if count <= _ENOUGH_HOURS:
+            return 1.0, 0.0
+        total = float(volumes.sum())
+        return volume_ratio(math.fsum(self._recent), len(self._recent), total, count), total / count * HOURS_PER_DAY
+
+
+class HourlyLevels:
+    """Supports and resistances from the swings of the window's candles and from the volume that each price saw."""
+
+    def __init__(self) -> None:
+        self._count = 0
         self._highs: deque[float] = deque(maxlen=2 * _WING + 1)
         self._lows: deque[float] = deque(maxlen=2 * _WING + 1)
         self._swings: deque[tuple[int, float]] = deque()  # (candle number, price)
         self._profile: dict[int, float] = {}  # volume at price, by logarithmic bin
         self._traded: deque[tuple[int, float]] = deque()  # (bin, volume) of each candle in the window
-        self._recent: deque[float] = deque(maxlen=_RECENT_HOURS)
-        self._atr = 0.0
-        self._fast = 0.0
-        self._slow = 0.0
-        self._close = 0.0
 
-    def add(self, opened: float, high: float, low: float, close: float, volume: float, volatility_day: float) -> HourlyReading:
-        """Take a closed candle (quote units; volume in base units) and read the window. ``volatility_day`` scales the trend."""
-        self._average(high, low, close)
-        self._store(opened, high, low, close, volume)
+    def add(self, high: float, low: float, close: float, volume: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Take a closed candle. Supports below and resistances above its close, nearest first."""
+        self._count += 1
         self._count_volume((high + low + close) / 3.0, volume)
         self._find_swings(high, low)
-        supports, resistances = self._levels(close)
-        window = self._rows[:, max(0, self._end - self._capacity) : self._end]
-        enough = self.count > _ENOUGH_HOURS
-        variance = yang_zhang(window[0], window[1], window[2], window[3]) if enough else 0.0
-        return HourlyReading(
-            volatility_day_range=math.sqrt(max(0.0, variance) * HOURS_PER_DAY),
-            atr=self._atr if self.count > _ATR_PERIOD else 0.0,
-            volume_ratio=volume_ratio(math.fsum(self._recent), len(self._recent), float(window[4].sum()), window.shape[1])
-            if enough
-            else 1.0,
-            trend=trend_strength(self._fast, self._slow, volatility_day, _TREND_LAG_DAYS),
-            supports=supports,
-            resistances=resistances,
-            volume_day=float(window[4].sum()) / window.shape[1] * HOURS_PER_DAY if enough else 0.0,
-        )
-
-    def _average(self, high: float, low: float, close: float) -> None:
-        """Carry the ATR and the trend's averages forward by one candle."""
-        if self.count == 0:
-            self._fast = self._slow = close
-        else:
-            span = true_range(high, low, self._close)
-            # The first value of Wilder's smoothing is the plain mean of the first period.
-            self._atr = self._atr + span / _ATR_PERIOD if self.count <= _ATR_PERIOD else wilder(self._atr, span, _ATR_PERIOD)
-            self._fast = ema(self._fast, close, 1.0 - 2.0 / (_FAST_SPAN + 1.0))
-            self._slow = ema(self._slow, close, 1.0 - 2.0 / (_SLOW_SPAN + 1.0))
-        self._close = close
-
-    def _store(self, opened: float, high: float, low: float, close: float, volume: float) -> None:
-        if self._end == self._rows.shape[1]:
-            self._rows[:, : self._capacity] = self._rows[:, -self._capacity :]
-            self._end = self._capacity
-        self._rows[:, self._end] = (opened, high, low, close, volume)
-        self._end += 1
-        self.count += 1
-        self._recent.append(volume)
+        return self._levels(close)
 
     def _count_volume(self, typical: float, volume: float) -> None:
         """Book the candle's volume at its typical price, and take the oldest candle's back."""
@@ -122,10 +113,10 @@ class HourlyCandles:
         self._lows.append(low)
         if len(self._highs) > 2 * _WING:
             if is_swing_high(self._highs, _WING, _WING):
-                self._swings.append((self.count, self._highs[_WING]))
+                self._swings.append((self._count, self._highs[_WING]))
             if is_swing_low(self._lows, _WING, _WING):
-                self._swings.append((self.count, self._lows[_WING]))
-        while self._swings and self._swings[0][0] <= self.count - WINDOW_HOURS:
+                self._swings.append((self._count, self._lows[_WING]))
+        while self._swings and self._swings[0][0] <= self._count - WINDOW_HOURS:
             self._swings.popleft()
 
     def _levels(self, price: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -140,3 +131,50 @@ class HourlyCandles:
         supports = [level for level in levels if level < price]
         resistances = [level for level in levels if level > price]
         return tuple(supports[: -_NEAREST - 1 : -1]), tuple(resistances[:_NEAREST])
+
+
+class HourlyCandles:
+    """A sliding window of closed hourly candles. ``add`` costs some 100 µs, once an hour; what can be carried forward is.
+
+    Hours in which nothing was delivered have no candle: the window is the last ``WINDOW_HOURS`` candles seen.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._window = Window(4, _CAPACITY)
+        self._volumes = HourlyVolumes()
+        self._levels = HourlyLevels()
+        self._atr = 0.0
+        self._fast = 0.0
+        self._slow = 0.0
+        self._close = 0.0
+
+    def add(self, opened: float, high: float, low: float, close: float, volume: float, volatility_day: float) -> HourlyReading:
+        """Take a closed candle (quote units; volume in base units) and read the window. ``volatility_day`` scales the trend."""
+        self._average(high, low, close)
+        window = self._window.add(opened, high, low, close)
+        self.count += 1
+        ratio, volume_day = self._volumes.add(volume)
+        supports, resistances = self._levels.add(high, low, close, volume)
+        variance = yang_zhang(window[0], window[1], window[2], window[3]) if self.count > _ENOUGH_HOURS else 0.0
+        return HourlyReading(
+            volatility_day_range=math.sqrt(max(0.0, variance) * HOURS_PER_DAY),
+            atr=self._atr if self.count > _ATR_PERIOD else 0.0,
+            volume_ratio=ratio,
+            trend=trend_strength(self._fast, self._slow, volatility_day, _TREND_LAG_DAYS),
+            supports=supports,
+            resistances=resistances,
+            volume_day=volume_day,
+        )
+
+    def _average(self, high: float, low: float, close: float) -> None:
+        """Carry the ATR and the trend's averages forward by one candle."""
+        if self.count == 0:
+            self._fast = self._slow = close
+        else:
+            span = true_range(high, low, self._close)
+            # The first value of Wilder's smoothing is the plain mean of the first period.
+            self._atr = self._atr + span / _ATR_PERIOD if self.count <= _ATR_PERIOD else wilder(self._atr, span, _ATR_PERIOD)
+            self._fast = ema(self._fast, close, 1.0 - 2.0 / (_FAST_SPAN + 1.0))
+            self._slow = ema(self._slow, close, 1.0 - 2.0 / (_SLOW_SPAN + 1.0))
+        self._close = close

@@ -12,11 +12,11 @@ from alpha_pulse.domain.instrument import HedgePair, Instrument
 from alpha_pulse.domain.market import Bar, MarketUpdate
 from alpha_pulse.errors import Fatal
 from alpha_pulse.hedging.common.interfaces import FeedProblem
+from alpha_pulse.market.depth import depth_near_mid
 from alpha_pulse.market.sanity import problem_with
 
 HOUR_MS: Final = 3_600_000
 _INTERVALS_H: Final = (1.0, 2.0, 4.0, 8.0)
-_DEPTH_REACH: Final = 0.01  # depth is counted within 1 % of mid
 
 
 def number(value: Any) -> float:
@@ -127,11 +127,7 @@ class LivePair:
 
     def take_book(self, book: Mapping[str, Any]) -> None:
         """Notional within 1 % of mid on each side, from a ccxt order book (amounts in contracts)."""
-        bids, asks = book["bids"], book["asks"]
-        mid = 0.5 * (float(bids[0][0]) + float(asks[0][0]))
-        size = float(self.instrument.contract_size)
-        bid_depth = size * math.fsum(row[0] * row[1] for row in bids if row[0] >= mid * (1.0 - _DEPTH_REACH))
-        ask_depth = size * math.fsum(row[0] * row[1] for row in asks if row[0] <= mid * (1.0 + _DEPTH_REACH))
+        bid_depth, ask_depth = depth_near_mid(book, float(self.instrument.contract_size))
         if 0.0 <= bid_depth + ask_depth < math.inf:
             self.bid_depth, self.ask_depth = bid_depth, ask_depth
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import Final
@@ -20,7 +21,7 @@ from alpha_pulse.hedging.common.types import Indicators, MarketState
 from alpha_pulse.market.candles import HOUR_MS, HourlyCandles, HourlyReading
 from alpha_pulse.market.indicators import decay, ema, ewma_variance
 from alpha_pulse.market.longterm import LongReading, LongTerm
-from alpha_pulse.market.sanity import problem_with
+from alpha_pulse.market.sanity import Prices, is_sound, late, problem_with
 
 DAY_MS: Final = 86_400_000
 PRIOR_VOLATILITY_DAY: Final = 0.03  # a usual day of BTC; half forgotten after VOLATILITY_HALF_LIFE_MS
@@ -28,22 +29,81 @@ VOLATILITY_HALF_LIFE_MS: Final = DAY_MS
 READY_AFTER_MS: Final = DAY_MS
 _SAMPLE_MS: Final = 60_000  # quotes that come faster are not sampled: bid-ask bounce is no volatility
 
+
+@dataclass(slots=True)
+class Running:
+    """What is carried from bar to bar: the averages and the hourly candle that runs. Prices in quote units, volume in base units."""
+
+    ema_ms: float  # time constant of ``ema``
+    variance: float = PRIOR_VOLATILITY_DAY**2  # of log returns, per day
+    ema: float = 0.0
+    sampled: float = 0.0  # the last close that was sampled
+    sampled_ms: int = 0
+    since_ms: int = 0  # when the first sampled bar opened
+    close_ms: int = 0  # of the last bar
+    step_ms: int = 0  # the elapsed time that the three weights below belong to
+    step_days: float = 0.0
+    kept: float = 0.0
+    anchor_kept: float = 0.0
+    hour_end: int = 0  # 0: no hourly candle is running
+    open: float = 0.0
+    high: float = 0.0
+    low: float = 0.0
+    close: float = 0.0
+    volume: float = 0.0
+
+
+def take_bar(running: Running, open_ms: int, close_ms: int, bar: Prices) -> bool:
+    """Take a bar into the averages and into the candle of its hour; False where it is too soon after the last one for the averages.
+
+    The caller has taken the candle of an earlier hour away, which ``hour_end`` = 0 says.
+    """
+    opened, high, low, close, volume = bar
+    running.close_ms = close_ms
+    if running.hour_end == 0:
+        running.hour_end = open_ms - open_ms % HOUR_MS + HOUR_MS
+        running.open = opened
+        running.high = high
+        running.low = low
+        running.volume = volume
+    else:
+        if high > running.high:  # noqa: PLR1730 - max() would be a call more for every bar
+            running.high = high
+        if low < running.low:  # noqa: PLR1730 - as above
+            running.low = low
+        running.volume += volume
+    running.close = close
+    elapsed = close_ms - running.sampled_ms
+    if elapsed < _SAMPLE_MS:
+        return False
+    if running.sampled_ms == 0:
+        running.since_ms = open_ms
+        running.ema = close
+    else:
+        if elapsed != running.step_ms:
+            running.step_ms = elapsed
+            running.step_days = elapsed / DAY_MS
+            running.kept = decay(elapsed, VOLATILITY_HALF_LIFE_MS)
+            running.anchor_kept = math.exp(-elapsed / running.ema_ms)
+        running.variance = ewma_variance(running.variance, math.log(close / running.sampled), running.step_days, running.kept)
+        running.ema = ema(running.ema, close, running.anchor_kept)
+    running.sampled = close
+    running.sampled_ms = close_ms
+    return True
+
+
 _indicators: Callable[..., Indicators] = partial(tuple.__new__, Indicators)  # a third of the cost of calling the class
 
 
 class _Track:
     """What is remembered of one pair."""
 
-    __slots__ = (
-        "_anchor_kept", "_candles", "_changed", "_close", "_close_ms", "_ema", "_ema_ms", "_funding", "_high", "_hour_end", "_indicators",
-        "_kept", "_long", "_long_reading", "_low", "_open", "_reading", "_sampled", "_sampled_ms", "_since_ms", "_step_days", "_step_ms",
-        "_variance", "_volume", "state", "symbol",
-    )  # fmt: skip
+    __slots__ = ("_candles", "_changed", "_funding", "_indicators", "_long", "_long_reading", "_reading", "_running", "state", "symbol")
 
     def __init__(self, symbol: str, anchor_ema_hours: float) -> None:
         self.symbol = symbol
         self.state: MarketState | None = None
-        self._ema_ms = anchor_ema_hours * HOUR_MS
+        self._running = Running(anchor_ema_hours * HOUR_MS)
         self._candles = HourlyCandles()
         self._reading = HourlyReading()
         self._long = LongTerm()
@@ -51,76 +111,45 @@ class _Track:
         self._funding = (0.0, 8.0)  # expected rate and interval of the last update
         self._indicators: Indicators | None = None
         self._changed = True
-        self._variance = PRIOR_VOLATILITY_DAY**2
-        self._ema = self._sampled = 0.0
-        self._close_ms = self._sampled_ms = self._since_ms = 0
-        self._step_ms = 0  # the elapsed time that the three weights below belong to
-        self._step_days = self._kept = self._anchor_kept = 0.0
-        self._hour_end = 0  # 0: no hourly candle is running
-        self._open = self._high = self._low = self._close = self._volume = 0.0
 
     def absorb(self, update: MarketUpdate) -> str:
         """Take the update into the indicators. Returns why it cannot be used, or an empty string."""
-        reason = problem_with(update)
-        if reason:
-            return reason
-        open_ms = update[0]
-        close_ms = update[1]
-        if close_ms <= self._close_ms:
-            return f"the feed is frozen: the update of {close_ms} came again or late, after {self._close_ms}"
-        self._close_ms = close_ms
-        opened, high, low, close, volume = update[2]
-        elapsed = close_ms - self._sampled_ms
-        if elapsed >= _SAMPLE_MS:
-            self._sample(close, close_ms, open_ms, elapsed)
-        if open_ms >= self._hour_end:
-            if self._hour_end:
-                self._close_hour()  # the hour's last bars are missing
-            self._hour_end = open_ms - open_ms % HOUR_MS + HOUR_MS
-            self._open, self._high, self._low, self._volume = opened, high, low, volume
-        else:
-            self._high = max(self._high, high)
-            self._low = min(self._low, low)
-            self._volume += volume
-        self._close = close
-        self._funding = update.funding_rate, update.funding_interval_h
-        if close_ms >= self._hour_end:
-            self._close_hour()
+        open_ms, close_ms, perp, mark, spot, index, bid, ask, rate, interval_h, _, settled, _, _ = update
+        if not is_sound(perp, mark, spot or perp, index, bid, ask, rate, 0.0 if settled is None else settled):
+            return problem_with(update)
+        running = self._running
+        if close_ms <= running.close_ms:
+            return late(close_ms, running.close_ms)
+        if 0 < running.hour_end <= open_ms:  # the hour's last bars are missing
+            closed = replace(running)
+            running.hour_end = 0
+            self._changed = take_bar(running, open_ms, close_ms, perp) or self._changed
+            self._read_hour(closed)
+        elif take_bar(running, open_ms, close_ms, perp):
+            self._changed = True
+        self._funding = rate, interval_h
+        if close_ms >= running.hour_end:
+            self._read_hour(running)
+            running.hour_end = 0
         return ""
 
     def view(self, update: MarketUpdate, stale_reason: str = "") -> MarketState:
         """The state after ``update``, which was absorbed. The indicators are the same object until one of them changed."""
         if self._changed or self._indicators is None:
             self._changed = False
-            reading = self._reading
+            reading, running = self._reading, self._running
             self._indicators = _indicators((
-                math.sqrt(self._variance), reading[0], reading[1], reading[2], reading[3], self._ema, reading[4], reading[5],
-                self._close_ms - self._since_ms >= READY_AFTER_MS, *self._long_reading, reading[6],
+                math.sqrt(running.variance), reading[0], reading[1], reading[2], reading[3], running.ema, reading[4], reading[5],
+                running.close_ms - running.since_ms >= READY_AFTER_MS, *self._long_reading, reading[6],
             ))  # fmt: skip
         state = self.state = MarketState(self.symbol, update, self._indicators, stale_reason)
         return state
 
-    def _sample(self, close: float, close_ms: int, open_ms: int, elapsed: int) -> None:
-        if self._sampled_ms == 0:
-            self._since_ms = open_ms
-            self._ema = close
-        else:
-            if elapsed != self._step_ms:
-                self._step_ms = elapsed
-                self._step_days = elapsed / DAY_MS
-                self._kept = decay(elapsed, VOLATILITY_HALF_LIFE_MS)
-                self._anchor_kept = math.exp(-elapsed / self._ema_ms)
-            self._variance = ewma_variance(self._variance, math.log(close / self._sampled), self._step_days, self._kept)
-            self._ema = ema(self._ema, close, self._anchor_kept)
-        self._sampled = close
-        self._sampled_ms = close_ms
-        self._changed = True
-
-    def _close_hour(self) -> None:
-        volatility = math.sqrt(self._variance)
-        self._reading = self._candles.add(self._open, self._high, self._low, self._close, self._volume, volatility)
-        self._long_reading = self._long.add(self._hour_end // HOUR_MS, self._close, volatility, *self._funding)
-        self._hour_end = 0
+    def _read_hour(self, hour: Running) -> None:
+        """Read what an hour that is over says, whose candle ``hour`` holds, with the variance as it is now."""
+        volatility = math.sqrt(self._running.variance)
+        self._reading = self._candles.add(hour.open, hour.high, hour.low, hour.close, hour.volume, volatility)
+        self._long_reading = self._long.add(hour.hour_end // HOUR_MS, hour.close, volatility, *self._funding)
         self._changed = True
 
 

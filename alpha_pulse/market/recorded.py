@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import repeat
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,10 +10,10 @@ import numpy as np
 from loguru import logger
 
 from alpha_pulse.domain.instrument import HedgePair, Instrument
-from alpha_pulse.domain.market import Bar, MarketUpdate
 from alpha_pulse.errors import ConfigError, DataError
+from alpha_pulse.market.columns import UpdateColumns
 from alpha_pulse.market.files import HOUR_MS, MINUTE_MS, Candles, Floats, Funding, Gap, Source, Stamps, iso, read_candles, read_funding
-from alpha_pulse.market.streams import ByPair, Stream, make_bar, make_update
+from alpha_pulse.market.streams import ReplayedFeed
 from alpha_pulse.market.ticks import TickGrid
 
 DAY_MS: Final = 24 * HOUR_MS
@@ -42,13 +41,13 @@ class _Rows(NamedTuple):
     spot: Floats  # NaN where spot was out
     index_price: Floats
     rates: _Rates
-    settled: dict[int, float]  # by bar number
+    settled: Floats  # NaN where nothing settles
     grid: TickGrid
     first: int  # the first bar that ``next`` delivers
     stop: int
 
 
-class RecordedFeed:
+class RecordedFeed(ReplayedFeed):
     """A ``MarketFeed`` over files of candles (CSV, or Parquet with the ``backtest`` extra), or ranges of the store, for one pair.
 
     The perpetual's bars set the pace; a bar missing there means that the next update comes later. A bar missing in the spot file
@@ -84,13 +83,13 @@ class RecordedFeed:
         end_ms: int | None = None,
         days: float | None = None,
     ) -> None:
+        super().__init__()
         self._spot, self._perp = _source(spot), _source(perp)
         self._funding = None if funding is None else _source(funding)
         self._mark = None if mark is None else _source(mark)
         self._start_ms, self._end_ms, self._days = start_ms, end_ms, days
         self._rows: _Rows | None = None
         self._pair: HedgePair | None = None
-        self._streams: ByPair[Stream] = ByPair()
         self.gaps: tuple[Gap, ...] = ()
         self._said = False
 
@@ -108,22 +107,17 @@ class RecordedFeed:
         first = int(np.searchsorted(rows.open_ms, max(self._start_ms or 0, resume_after_ms - rows.step_ms + 1)))
         self._rows = rows._replace(first=min(first, rows.stop))
         self._pair = pair
-        self._streams.put(pair.perpetual, Stream(_chunks(self._rows, self._rows.first, rows.stop)))
+        self._deliver(pair.perpetual, _chunks(self._rows, self._rows.first, rows.stop))
 
-    async def next(self, symbol: str) -> MarketUpdate | None:
-        """The next bar; None after the last."""
-        return self._streams.get(symbol).take()
-
-    def latest(self, symbol: str) -> MarketUpdate | None:
-        """The last bar delivered."""
-        return self._streams.get(symbol).latest
-
-    def history(self, symbol: str) -> Iterable[MarketUpdate]:
-        """Every recorded bar before the first that ``next`` delivers."""
+    def columns(self, symbol: str) -> Iterable[UpdateColumns]:
+        """See ``ColumnFeed``."""
         self._streams.get(symbol)
-        if self._rows is not None:
-            for chunk in _chunks(self._rows, 0, self._rows.first):
-                yield from chunk
+        return () if self._rows is None else _chunks(self._rows, self._rows.first, self._rows.stop)
+
+    def past_columns(self, symbol: str) -> Iterable[UpdateColumns]:
+        """See ``ColumnFeed``."""
+        self._streams.get(symbol)
+        return () if self._rows is None else _chunks(self._rows, 0, self._rows.first)
 
     async def instrument(self, pair: HedgePair) -> Instrument | None:  # noqa: ARG002 - the port's signature
         """None: candles say nothing of trading rules."""
@@ -230,21 +224,23 @@ def _index(perp: Floats, spot: Floats, mark: Floats | None) -> Floats:
     return np.where(np.isnan(spot), moved, spot)
 
 
-def _funding(perp: Candles, funding: Funding | None, default_h: int) -> tuple[_Rates, dict[int, float]]:
+def _funding(perp: Candles, funding: Funding | None, default_h: int) -> tuple[_Rates, Floats]:
     """What is known of funding when, and what settles in which bar."""
+    settled = np.full(len(perp.open_ms), np.nan)
     if funding is None:
-        return _Rates(np.zeros(1, np.int64), np.zeros(1), np.full(1, float(default_h))), {}
+        return _Rates(np.zeros(1, np.int64), np.zeros(1), np.full(1, float(default_h))), settled
     intervals = _intervals(funding.settled_ms, default_h)
     known = _Rates(
         np.concatenate(([0], funding.settled_ms)),
         np.concatenate(([0.0], funding.rates)),
         np.concatenate((intervals[:1], intervals)),
     )
-    settled: dict[int, float] = {}
+    sums: dict[int, float] = {}
     bars = np.searchsorted(perp.open_ms + perp.step_ms, funding.settled_ms, side="right")
     for bar, time, value in zip(bars.tolist(), funding.settled_ms.tolist(), funding.rates.tolist(), strict=True):
         if bar < len(perp.open_ms) and time >= perp.open_ms[0]:
-            settled[bar] = settled.get(bar, 0.0) + value
+            sums[bar] = sums.get(bar, 0.0) + value
+    settled[list(sums)] = list(sums.values())
     return known, settled
 
 
@@ -259,31 +255,33 @@ def _intervals(settled_ms: Stamps, default_h: int) -> Floats:
     return np.array(intervals, np.float64)
 
 
-def _chunks(rows: _Rows, first: int, stop: int) -> Iterator[list[MarketUpdate]]:
+def _chunks(rows: _Rows, first: int, stop: int) -> Iterator[UpdateColumns]:
     for at in range(first, stop, _CHUNK):
-        yield _updates(rows, slice(at, min(at + _CHUNK, stop)))
+        yield _columns(rows, slice(at, min(at + _CHUNK, stop)))
 
 
-def _updates(rows: _Rows, part: slice) -> list[MarketUpdate]:
+def _columns(rows: _Rows, part: slice) -> UpdateColumns:
     opens = rows.open_ms[part]
     closes = opens + rows.step_ms
-    perp = _bars(rows.perp[:, part])
-    spot_out = np.isnan(rows.spot[0, part])
-    spot: list[Bar | None] = list(_bars(rows.spot[:, part]))
-    for i in np.flatnonzero(spot_out).tolist():
-        spot[i] = None
-    settled = [rows.settled.get(bar) for bar in range(part.start, part.stop)]
+    perp = rows.perp[:, part]
     known = np.searchsorted(rows.rates.known_ms, closes) - 1  # the last settlement before each close
     interval_h = rows.rates.interval_h[known]
     interval_ms = (interval_h * HOUR_MS).astype(np.int64)
     bid = rows.grid.down(rows.perp[3, part])
-    columns = (
-        opens.tolist(), closes.tolist(), perp, perp if rows.mark is None else _bars(rows.mark[:, part]), spot,
-        rows.index_price[part].tolist(), bid.tolist(), rows.grid.above(bid).tolist(), rows.rates.rate[known].tolist(),
-        interval_h.tolist(), (-(-closes // interval_ms) * interval_ms).tolist(), settled, repeat(0.0), repeat(0.0),
-    )  # fmt: skip
-    return list(map(make_update, zip(*columns, strict=False)))
-
-
-def _bars(columns: Floats) -> list[Bar]:
-    return list(map(make_bar, zip(*columns.tolist(), strict=True)))
+    unknown = np.zeros(len(opens))
+    return UpdateColumns(
+        open_ms=opens,
+        close_ms=closes,
+        perp=perp,
+        mark=perp if rows.mark is None else rows.mark[:, part],
+        spot=rows.spot[:, part],
+        index_price=rows.index_price[part],
+        bid=bid,
+        ask=rows.grid.above(bid),
+        funding_rate=rows.rates.rate[known],
+        funding_interval_h=interval_h,
+        next_funding_ms=-(-closes // interval_ms) * interval_ms,
+        settled_rate=rows.settled[part],
+        bid_depth=unknown,
+        ask_depth=unknown,
+    )

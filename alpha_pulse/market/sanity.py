@@ -7,16 +7,27 @@ from typing import Final
 
 from alpha_pulse.domain.market import Bar, MarketUpdate
 
+Prices = tuple[float, float, float, float, float]
+"""Open, high, low, close and volume."""
+
 _INF: Final = math.inf
 _MAX_RATE: Final = 1.0  # a funding rate is a fraction of notional per interval: 100 % is no rate
 
 
 def problem_with(update: MarketUpdate) -> str:
-    """Why nothing may be decided on this update; empty if it is sound. It runs for every bar, so the sound case is one comparison chain."""
-    _, _, perp, (mark_open, mark_high, mark_low, mark_close, _), spot, index, bid, ask, rate, _, _, settled, _, _ = update
+    """Why nothing may be decided on this update; empty if it is sound. It runs for every bar."""
+    _, _, perp, mark, spot, index, bid, ask, rate, _, _, settled, _, _ = update
+    if is_sound(perp, mark, spot or perp, index, bid, ask, rate, 0.0 if settled is None else settled):
+        return ""
+    return _describe(update)
+
+
+def is_sound(perp: Prices, mark: Prices, spot: Prices, index: float, bid: float, ask: float, rate: float, settled: float) -> bool:
+    """Whether these numbers are a market's. One chain of comparisons, of which NaN fails every one; a compiler can take it as it stands."""
     opened, high, low, close, volume = perp
-    spot_open, spot_high, spot_low, spot_close, spot_volume = spot or perp
-    if (
+    mark_open, mark_high, mark_low, mark_close, _ = mark
+    spot_open, spot_high, spot_low, spot_close, spot_volume = spot
+    return (
         0.0 < low <= opened <= high < _INF
         and low <= close <= high
         and 0.0 <= volume < _INF
@@ -28,21 +39,24 @@ def problem_with(update: MarketUpdate) -> str:
         and 0.0 < bid <= ask < _INF
         and 0.0 < index < _INF
         and -_MAX_RATE < rate < _MAX_RATE
-        and (settled is None or -_MAX_RATE < settled < _MAX_RATE)
-    ):
-        return ""
-    return _describe(update)
+        and -_MAX_RATE < settled < _MAX_RATE
+    )
 
 
-def _is_sound(bar: Bar) -> bool:
-    """Whether a bar's prices are finite, positive and consistent, and its volume finite and not negative. NaN fails every comparison."""
+def late(close_ms: int, last_ms: int) -> str:
+    """What to say of an update that does not close after the last one [ms]."""
+    return f"the feed is frozen: the update of {close_ms} came again or late, after {last_ms}"
+
+
+def _is_sound_bar(bar: Bar) -> bool:
+    """Whether a bar's prices are finite, positive and consistent, and its volume finite and not negative."""
     opened, high, low, close, volume = bar
     return 0.0 < low <= opened <= high < _INF and low <= close <= high and 0.0 <= volume < _INF
 
 
 def _describe(update: MarketUpdate) -> str:
     for name, bar in (("perpetual", update.perp), ("mark", update.mark), ("spot", update.spot)):
-        if bar is not None and not _is_sound(bar):
+        if bar is not None and not _is_sound_bar(bar):
             return _describe_bar(name, bar)
     for name, price in (("index price", update.index_price), ("bid", update.bid), ("ask", update.ask)):
         if not 0.0 < price < _INF:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
-from itertools import repeat
 from typing import Final
 
 import numpy as np
 
 from alpha_pulse.domain.catalog import builtin_start_price
 from alpha_pulse.domain.instrument import HedgePair, Instrument
-from alpha_pulse.domain.market import MarketUpdate
 from alpha_pulse.errors import ConfigError
+from alpha_pulse.market.columns import UpdateColumns
 from alpha_pulse.market.simulation import (
     BARS,
     COINS,
@@ -22,13 +21,12 @@ from alpha_pulse.market.simulation import (
     REGIMES,
     SETTLEMENTS,
     Coin,
-    Columns,
     Day,
     Regime,
     first_state,
     simulate_day,
 )
-from alpha_pulse.market.streams import ByPair, Stream, make_bar, make_update
+from alpha_pulse.market.streams import ByPair, ReplayedFeed
 from alpha_pulse.market.ticks import TickGrid
 
 START_MS: Final = 1_735_689_600_000  # 2025-01-01 00:00 UTC
@@ -37,7 +35,7 @@ _FUNDING_MS: Final = FUNDING_HOURS * 3_600_000
 _ANY_COIN: Final = Coin(volatility=1.5, turnover_per_minute=1e6, depth=5e5)
 
 
-class SimulatedFeed:
+class SimulatedFeed(ReplayedFeed):
     """A ``MarketFeed`` of one-minute bars from the model in ``simulation``, endless or ``days`` long, in constant memory.
 
     Each pair has a stream of its own, drawn day by day from (seed, perpetual, day), whatever else is open. Resuming
@@ -63,6 +61,7 @@ class SimulatedFeed:
         start_ms: int = START_MS,
         regimes: tuple[Regime, ...] = REGIMES,
     ) -> None:
+        super().__init__()
         if seed < 0:
             raise ConfigError("must not be negative.", field="feed.seed", value=seed, fix="give 0 or more")
         if days is not None and not MINUTE_MS / _DAY_MS <= days < math.inf:
@@ -78,7 +77,6 @@ class SimulatedFeed:
         self._start_price = start_price
         self._start_ms = start_ms
         self._regimes = regimes
-        self._streams: ByPair[Stream] = ByPair()
         self._opened: ByPair[tuple[HedgePair, Instrument, int]] = ByPair()
 
     async def open(self, pair: HedgePair, instrument: Instrument, *, resume_after_ms: int = 0) -> None:
@@ -88,22 +86,18 @@ class SimulatedFeed:
             ConfigError: the coin has no usual price and no ``start_price`` was given, or the price is under a tick.
         """
         done = max(0, (resume_after_ms - self._start_ms) // MINUTE_MS)
-        self._streams.put(pair.perpetual, Stream(self._chunks(pair, instrument, done, None)))
+        self._deliver(pair.perpetual, self._chunks(pair, instrument, done, None))
         self._opened.put(pair.perpetual, (pair, instrument, done))
 
-    async def next(self, symbol: str) -> MarketUpdate | None:
-        """The next bar; None after ``days``."""
-        return self._streams.get(symbol).take()
-
-    def latest(self, symbol: str) -> MarketUpdate | None:
-        """The last bar delivered."""
-        return self._streams.get(symbol).latest
-
-    def history(self, symbol: str) -> Iterable[MarketUpdate]:
-        """Every bar from the market's start to where it was resumed."""
+    def columns(self, symbol: str) -> Iterable[UpdateColumns]:
+        """See ``ColumnFeed``."""
         pair, instrument, done = self._opened.get(symbol)
-        for chunk in self._chunks(pair, instrument, 0, done):
-            yield from chunk
+        return self._chunks(pair, instrument, done, None)
+
+    def past_columns(self, symbol: str) -> Iterable[UpdateColumns]:
+        """See ``ColumnFeed``."""
+        pair, instrument, done = self._opened.get(symbol)
+        return self._chunks(pair, instrument, 0, done)
 
     async def instrument(self, pair: HedgePair) -> Instrument | None:  # noqa: ARG002 - the port's signature
         """None: a made-up market takes the trading rules that it is given."""
@@ -119,7 +113,7 @@ class SimulatedFeed:
         self._streams.clear()
         self._opened.clear()
 
-    def _chunks(self, pair: HedgePair, instrument: Instrument, first: int, stop: int | None) -> Iterator[list[MarketUpdate]]:
+    def _chunks(self, pair: HedgePair, instrument: Instrument, first: int, stop: int | None) -> Iterator[UpdateColumns]:
         """Bars number ``first`` to ``stop`` (None: to the end), a day or less at a time. Checks its arguments at once."""
         price = builtin_start_price(pair) if self._start_price is None else self._start_price
         if price < instrument.tick:
@@ -127,7 +121,7 @@ class SimulatedFeed:
         ends = [bars for bars in (self._bars, stop) if bars is not None]
         return self._days(pair, TickGrid(instrument.tick_size), price, first, min(ends, default=None))
 
-    def _days(self, pair: HedgePair, grid: TickGrid, price: float, first: int, stop: int | None) -> Iterator[list[MarketUpdate]]:
+    def _days(self, pair: HedgePair, grid: TickGrid, price: float, first: int, stop: int | None) -> Iterator[UpdateColumns]:
         coin = COINS.get(pair.perpetual.partition("/")[0], _ANY_COIN)
         name = int.from_bytes(hashlib.sha256(pair.perpetual.encode()).digest()[:8])
         state = first_state(price, grid, self._regimes)
@@ -137,26 +131,31 @@ class SimulatedFeed:
             day, state = simulate_day(state, random, coin, grid, self._regimes)
             start = number * BARS
             if start + BARS > first:
-                yield _updates(day, self._start_ms + number * _DAY_MS)[max(0, first - start) : None if stop is None else stop - start]
+                columns = _columns(day, self._start_ms + number * _DAY_MS)
+                yield columns.part(max(0, first - start), None if stop is None else stop - start)
             number += 1
 
 
-def _updates(day: Day, start_ms: int) -> list[MarketUpdate]:
-    """A day of columns as market updates."""
-    opens = range(start_ms, start_ms + _DAY_MS, MINUTE_MS)
-    closes = range(start_ms + MINUTE_MS, start_ms + _DAY_MS + MINUTE_MS, MINUTE_MS)
-    # A bar that closes exactly at a settlement looks at that settlement: it happens as the next bar opens.
-    next_funding = [-(-close // _FUNDING_MS) * _FUNDING_MS for close in closes]
-    settled: list[float | None] = [None] * BARS
-    for at, rate in zip(SETTLEMENTS, day.settled, strict=True):
-        settled[at] = rate
-    spot = _bar_list(day.spot)
-    columns = (
-        opens, closes, _bar_list(day.perp), _bar_list(day.mark), spot, day.spot[3].tolist(), day.bid.tolist(), day.ask.tolist(),
-        day.rate.tolist(), repeat(float(FUNDING_HOURS)), next_funding, settled, day.bid_depth.tolist(), day.ask_depth.tolist(),
-    )  # fmt: skip
-    return list(map(make_update, zip(*columns, strict=False)))
-
-
-def _bar_list(columns: Columns) -> list[object]:
-    return list(map(make_bar, zip(*(column.tolist() for column in columns), strict=True)))
+def _columns(day: Day, start_ms: int) -> UpdateColumns:
+    """A day of the model as market updates."""
+    opens = np.arange(start_ms, start_ms + _DAY_MS, MINUTE_MS, dtype=np.int64)
+    closes = opens + MINUTE_MS
+    settled = np.full(BARS, math.nan)
+    settled[list(SETTLEMENTS)] = day.settled
+    return UpdateColumns(
+        open_ms=opens,
+        close_ms=closes,
+        perp=np.array(day.perp),
+        mark=np.array(day.mark),
+        spot=np.array(day.spot),
+        index_price=day.spot[3],
+        bid=day.bid,
+        ask=day.ask,
+        funding_rate=day.rate,
+        funding_interval_h=np.full(BARS, float(FUNDING_HOURS)),
+        # A bar that closes exactly at a settlement looks at that settlement: it happens as the next bar opens.
+        next_funding_ms=-(-closes // _FUNDING_MS) * _FUNDING_MS,
+        settled_rate=settled,
+        bid_depth=day.bid_depth,
+        ask_depth=day.ask_depth,
+    )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from alpha_pulse.domain.catalog import hedge_pair
-from alpha_pulse.domain.market import Bar, MarketUpdate
+from alpha_pulse.domain.market import MarketUpdate
 from alpha_pulse.errors import ConfigError
-
-# Rows become named tuples inside the interpreter's own loop, which costs half of calling the class for each.
-make_bar: Final[Callable[..., Bar]] = partial(tuple.__new__, Bar)
-make_update: Final[Callable[..., MarketUpdate]] = partial(tuple.__new__, MarketUpdate)
+from alpha_pulse.market.columns import UpdateColumns, as_updates
 
 
 class Stream:
@@ -71,3 +68,31 @@ class ByPair(Generic[_S]):
     def clear(self) -> None:
         """Close every pair."""
         self._found = {}
+
+
+class ReplayedFeed(ABC):
+    """What feeds share that have their market as columns: the open pairs' updates, made of columns as they are asked for."""
+
+    def __init__(self) -> None:
+        self._streams: ByPair[Stream] = ByPair()
+
+    def _deliver(self, perpetual: str, chunks: Iterable[UpdateColumns]) -> None:
+        """Open or reopen a pair: ``next`` goes through these."""
+        self._streams.put(perpetual, Stream(map(as_updates, chunks)))
+
+    @abstractmethod
+    def past_columns(self, symbol: str) -> Iterable[UpdateColumns]:
+        """See ``ColumnFeed``."""
+
+    async def next(self, symbol: str) -> MarketUpdate | None:
+        """The next bar; None after the last."""
+        return self._streams.get(symbol).take()
+
+    def latest(self, symbol: str) -> MarketUpdate | None:
+        """The last bar delivered."""
+        return self._streams.get(symbol).latest
+
+    def history(self, symbol: str) -> Iterable[MarketUpdate]:
+        """Every bar before the first that ``next`` delivers."""
+        for chunk in self.past_columns(symbol):
+            yield from as_updates(chunk)

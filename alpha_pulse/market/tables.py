@@ -224,6 +224,30 @@ class _Ask:
 
     # --- CSV -----------------------------------------------------------------------------------------------------------
     def read_csv(self, path: Path) -> Floats:
+        table = None if self.lenient else self._plain_numbers(path)
+        return self._any_csv(path) if table is None else table
+
+    def _plain_numbers(self, path: Path) -> Floats | None:
+        """A file of plain numbers, read by numpy in a sixth of the time; None where anything else is in it, or nothing at all."""
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.reader(file)
+                places = self.places(path, next(reader, []))
+                header_lines, first = reader.line_num, next(_filled(reader), None)
+            present = [i for i, place in enumerate(places) if place >= 0]
+            if first is None:
+                return None
+            used = [places[i] for i in present]
+            rows = np.loadtxt(
+                path, delimiter=",", comments=None, quotechar='"', encoding="utf-8-sig", skiprows=header_lines, usecols=used, ndmin=2
+            )
+        except (ValueError, csv.Error):
+            return None  # the other way says what is wrong, and where
+        table = np.zeros((len(self.wanted), len(rows)))
+        table[present] = rows.T
+        return table
+
+    def _any_csv(self, path: Path) -> Floats:
         table = np.zeros((len(self.wanted), _count_lines(path)))  # allocated once: a year of minutes is worth not copying
         row = 0
         try:

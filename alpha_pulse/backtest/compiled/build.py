@@ -17,7 +17,21 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
-from alpha_pulse.backtest.compiled import check, ladder, loop, quiet, rejections, risk, targets, tick, values, venue
+from alpha_pulse.backtest.compiled import (
+    check,
+    ladder,
+    loop,
+    own_ladder,
+    quiet,
+    reading_kernel,
+    rejections,
+    risk,
+    sized,
+    targets,
+    tick,
+    values,
+    venue,
+)
 from alpha_pulse.domain import instrument
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.execution.matching import kernel, margin
@@ -27,8 +41,9 @@ from alpha_pulse.hedging.risk import costs, inventory, target, var
 from alpha_pulse.hedging.risk import margin as risk_margin
 from alpha_pulse.hedging.risk import stop as risk_stop
 from alpha_pulse.hedging.risk import zone as risk_zone
+from alpha_pulse.market import indicators, provider, sanity
 
-OWN: Final = (venue, risk, ladder, check, rejections, tick, quiet, loop, targets)
+OWN: Final = (venue, risk, ladder, own_ladder, check, rejections, tick, quiet, loop, sized, targets, reading_kernel)
 """Modules of which every function is a kernel."""
 SHARED: Final[tuple[tuple[ModuleType, tuple[str, ...]], ...]] = (
     (instrument, ("least_lots",)),
@@ -71,6 +86,9 @@ SHARED: Final[tuple[tuple[ModuleType, tuple[str, ...]], ...]] = (
     (grid_zone, ("anchor_edges", "inside_band")),
     (risk_zone, ("cap_room", "floor_bounds", "funding_bounds", "stop_bounds")),
     (risk_stop, ("stop_distance", "stop_trigger", "stop_numbers")),
+    (indicators, ("decay", "ewma_variance", "ema")),
+    (provider, ("take_bar",)),
+    (sanity, ("is_sound",)),
 )
 """Functions of the live path that the kernels call, by module."""
 
@@ -80,10 +98,16 @@ class Kernels(NamedTuple):
 
     advance: Callable[..., int]
     write_targets: Callable[..., None]
+    read_bars: Callable[..., int]
+    tilt: Callable[..., None]
 
 
-INTERPRETED: Final = Kernels(loop.advance, targets.write_targets)
+INTERPRETED: Final = Kernels(loop.advance, targets.write_targets, reading_kernel.read_bars, sized.tilt)
 """The same code run by Python itself: slow, and what coverage and debuggers see."""
+
+Ladder = Callable[..., int]
+"""A grid of the user's own, a plain function that numba can compile: (a bar of ``values.BAR``, curve of ``values.CURVE``,
+``own_ladder.Stand``, room for levels of ``values.OWN_LEVEL``) → how many levels it wrote."""
 
 
 def shared_functions() -> Iterator[FunctionType]:
@@ -139,6 +163,56 @@ def compiled() -> Kernels:
         if function not in entries:
             register_jitable(error_model="numpy")(function)
     return Kernels(*(_jit(numba, entry) for entry in INTERPRETED))
+
+
+@cache
+def compiled_with(ladder: Ladder) -> Kernels:
+    """The kernels with a grid of the user's own. Not kept on disk, for nobody knows what the function calls: half a minute a process.
+
+    Raises:
+        ConfigError: numba is not installed, or cannot compile the function.
+    """
+    base = compiled()
+    import numba  # noqa: PLC0415 - as above
+    from numba.extending import register_jitable  # noqa: PLC0415 - as above
+
+    _try_out(numba, ladder)
+    register_jitable(error_model="numpy", boundscheck=True)(ladder)  # it writes into memory of ours
+    rewired = _rewired(ladder)
+    for function in rewired[:-1]:
+        register_jitable(error_model="numpy")(function)
+    return base._replace(advance=numba.njit(nogil=True, error_model="numpy")(rewired[-1]))
+
+
+def interpreted_with(ladder: Ladder) -> Kernels:
+    """``INTERPRETED`` with a grid of the user's own."""
+    return INTERPRETED._replace(advance=_rewired(ladder)[-1])
+
+
+def _rewired(ladder: Ladder) -> tuple[FunctionType, ...]:
+    """Copies of the kernels from the ladder up to the loop that call the user's function."""
+    lay = _with(own_ladder.lay_own, write_levels=ladder)
+    decide = _with(tick.tick, lay_ladder=lay)
+    return lay, decide, _with(loop.advance, tick=decide)
+
+
+def _with(function: Any, **names: Any) -> FunctionType:
+    """The same function where these names mean something else."""
+    return FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__, function.__defaults__)
+
+
+def _try_out(numba: Any, ladder: Ladder) -> None:
+    """Compile the user's function alone, so that what is wrong with it is told by its own name."""
+    seen = values.new_run()[0]
+    stand = numba.types.NamedUniTuple(numba.float64, len(own_ladder.Stand._fields), own_ladder.Stand)
+    given = numba.typeof(values.records(values.BAR, 1)[0]), numba.typeof(seen.curve[0]), stand, numba.typeof(seen.asked)
+    try:
+        numba.njit(error_model="numpy")(ladder).compile(given)
+    except Exception as error:  # numba has several kinds, without one parent
+        told = " ".join(str(error).split())[:300]
+        raise ConfigError(
+            f"numba cannot compile {ladder.__name__}: {told}", field="grid.calculator", fix="use numbers, tuples and numpy arrays alone"
+        ) from error
 
 
 def _jit(numba: Any, entry: Callable[..., Any]) -> Any:

@@ -18,7 +18,7 @@ from alpha_pulse.backtest.compiled.values import (
     Records,
     Regime,
 )
-from alpha_pulse.backtest.compiled.venue import quantity_of
+from alpha_pulse.backtest.compiled.venue import price_of, quantity_of
 from alpha_pulse.domain.instrument import least_lots
 from alpha_pulse.hedging.grid.calculator import target_at
 from alpha_pulse.hedging.grid.curve import (
@@ -251,6 +251,7 @@ def _lay_side(p: Records, run: Records, sign: int) -> None:
             if lots != 0 and not _beyond_stop(p, s.trigger, sign, ticks * p.tick):
                 level = run.levels[s.levels]
                 level.sign, level.ticks, level.lots, level.node = sign, ticks, lots, k - p.num_levels
+                level.price, level.laid = price_of(p, ticks), s.levels
                 s.levels += 1
         k -= sign
 

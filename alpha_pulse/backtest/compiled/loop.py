@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from alpha_pulse.backtest.compiled.quiet import close_drawdown, find_quiet, is_quiet, pass_quiet, value_bars
+from alpha_pulse.backtest.compiled.quiet import close_drawdown, find_quiet, is_quiet, pass_quiet, said_at, value_bars
 from alpha_pulse.backtest.compiled.tick import tick
 from alpha_pulse.backtest.compiled.values import NORMAL, Columns, Notes, Records
 from alpha_pulse.backtest.compiled.venue import entry_price, match, quantity_of, settle
@@ -38,36 +38,42 @@ def advance(params: Records, m: Columns, books: Records, notes: Notes, first: in
         if _is_full(s, run, notes):
             break
         b = m.bars[i]
-        if s.level_set != b.level_set:
-            s.level_set = b.level_set
-            run.levels_known[0] = m.level_sets[b.level_set]
-        if not _only_settles(p, b, run) or value_bars(p, m.mark, m.reference, i, i + 1, run, notes.path) == i:
-            match(p, b, run)
-            q.on = q.watches_nav = 0
-            moved = tick(p, b, run)
-            value_bars(p, m.mark, m.reference, i, i + 1, run, notes.path)
-            if skips and not moved:
-                find_quiet(p, b, run)
+        _look_up(m.level_sets, b.level_set, run)
+        s.sized, s.tilted = said_at(m.sized, i), said_at(m.tilted, i)
+        if _only_settles(p, b, run):
+            reached = pass_quiet(p, m, i, last, run, notes.path)
+            if reached > i:
+                _note(p, b, run, notes)
+                i = reached
+                continue
+        match(p, b, run)
+        q.on = q.watches_nav = 0
+        moved = tick(p, b, run)
+        value_bars(p, m.mark, m.reference, i, i + 1, run, notes.path)
+        if skips and not moved:
+            find_quiet(p, b, run)
         _note(p, b, run, notes)
         i += 1
     close_drawdown(run)
     return i
 
 
+def _look_up(level_sets: Records, level_set: int, run: Records) -> None:
+    """The supports and resistances that a bar names."""
+    s = run.state[0]
+    if s.level_set != level_set:
+        s.level_set = level_set
+        run.levels_known[0] = level_sets[level_set]
+
+
 def _only_settles(p: Records, b: Records, run: Records) -> bool:
     """Whether all that a bar brings is funding: booked, and the last decision stands with the new cash too. A stop is sized by cash."""
     s, q = run.state[0], run.quiet[0]
-    if q.on == 0 or math.isnan(b.settled) or s.trigger > 0.0:
-        return False
-    q.holds = 0
-    if not is_quiet(b, q):
+    if q.on == 0 or s.lots == 0 or math.isnan(b.settled) or s.settled_row == b.row or s.trigger > 0.0 or not is_quiet(b, s.tilted, q):
         return False
     settle(p, b, run)
     find_quiet(p, b, run)
-    holds, q.holds = q.holds, 0
-    stands = q.on != 0 and is_quiet(b, q)
-    q.holds = holds
-    return stands
+    return bool(q.on != 0 and is_quiet(b, s.tilted, q))
 
 
 def _is_full(s: Records, run: Records, notes: Notes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from alpha_pulse.backtest.compiled.risk import asked_with, tier_at
-from alpha_pulse.backtest.compiled.values import BLOCK, DELTA_REDUCE, EMA, FIXED, WIDE, WIDEST_BLOCK, Columns, Floats, Records
+from alpha_pulse.backtest.compiled.values import BLOCK, DELTA_REDUCE, EMA, FIXED, WIDE, WIDEST_BLOCK, Columns, Floats, Ints, Records
 from alpha_pulse.backtest.compiled.venue import entry_price, quantity_of, refresh
 from alpha_pulse.hedging.grid.curve import lots_to_buy, lots_to_sell
 from alpha_pulse.hedging.grid.steps import volume_band
@@ -21,6 +21,7 @@ from alpha_pulse.hedging.risk.target import most_hedge
 from alpha_pulse.hedging.risk.zone import cap_room, floor_bounds, funding_bounds, stop_bounds
 
 _HAIR = 1e-9
+_STEP_HAIR = 1e-6  # of a step of the ratio
 _REACH, _REACHES = 0.05, 4  # of price and volatility: how far around a bar the assessor's answer is looked up; then a quarter of it
 _THIN = 0.1  # of the depth
 _AHEAD_MS = 86_400_000.0  # for how long the age of the inventory is looked ahead
@@ -44,11 +45,11 @@ def find_quiet(p: Records, b: Records, run: Records) -> None:
     q.volume_low, q.volume_high = volume_band(s.volume_factor, p)
     step = p.step * (1.0 - _HAIR)
     q.sigma_low, q.sigma_high = s.volatility_held * (1.0 - step), s.volatility_held * (1.0 + step)
-    q.annual_low, q.annual_high = funding_bounds(p, s, p.ratio, p.inventory)
     q.reference_low = q.bid_depth_low = q.ask_depth_low = -math.inf
     q.reference_high = math.inf
     _watch_average(p, run)
     _watch_floor(p, s, q)
+    _watch_ratio(p, b, s, q)
     _watch_stop(p, s, q)
     if p.has_assessor != 0 and not _watch_assessor(p, b, s, q):
         return
@@ -93,6 +94,23 @@ def _set_cell(p: Records, run: Records, sell_low: int, sell_high: int, buy_low: 
     return bool(inside_band(p, curve, held, q.bid_low) and inside_band(p, curve, held, q.ask_high))
 
 
+def _watch_ratio(p: Records, b: Records, s: Records, q: Records) -> None:
+    """Between which annual rates of funding the ratio stays; with a sizer, between which of its answers. As ``target.next_ratio``."""
+    q.tilted_low, q.tilted_high = -math.inf, math.inf
+    if p.has_sizer == 0:
+        q.annual_low, q.annual_high = funding_bounds(p, s, p.ratio, p.inventory)
+        return
+    q.annual_low, q.annual_high = -math.inf, math.inf
+    near = p.unit * (1.0 - _STEP_HAIR)
+    lowest = 0.0 if p.holds_ratio else p.min_ratio
+    if p.max_ratio >= s.ratio + near:
+        q.tilted_high = s.ratio + near
+    if s.raised_ms + p.lower_after_ms > b.close_ms:
+        q.until_ms = min(q.until_ms, s.raised_ms + p.lower_after_ms)
+    elif lowest <= s.ratio - near:
+        q.tilted_low = s.ratio - near
+
+
 def _watch_average(p: Records, run: Records) -> None:
     """Between which averages the anchor stays, with anchor: ema."""
     q, curve = run.quiet[0], run.curve[0]
@@ -124,7 +142,8 @@ def _watch_assessor(p: Records, b: Records, s: Records, q: Records) -> bool:
     depth = b.bid_depth if long else b.ask_depth
     for k in range(_REACHES):
         reach = _REACH * 0.25**k
-        low, high, thin, until = price * (1.0 - reach), price * (1.0 + reach), depth * _THIN, b.close_ms + _AHEAD_MS
+        low, high, until = price * (1.0 - reach), price * (1.0 + reach), b.close_ms + _AHEAD_MS
+        thin = depth * _THIN if depth > 0.0 else math.inf  # beside an unknown depth every known one is thin
         calm, wild = sigma * (1.0 - reach), sigma * (1.0 + reach)
         losses = loss_from_entry(p.inventory, low, s.entry), loss_from_entry(p.inventory, high, s.entry)
         most = asked_with(p, high, wild, thin, until, max(losses[0], losses[1]))
@@ -181,8 +200,13 @@ def _bound_equity(q: Records, free: float, slope: float, sign: float) -> None:
         q.mark_high = -math.inf
 
 
-def is_quiet(b: Records, q: Records) -> bool:
-    """Whether a bar lies within the bounds."""
+def said_at(column: Floats, i: int) -> float:
+    """What a sizer says at a bar, or 0 where none is asked."""
+    return float(column[i]) if len(column) > 0 else 0.0
+
+
+def is_quiet(b: Records, tilted: float, q: Records) -> bool:
+    """Whether a bar lies within the bounds, with what a sizer says there."""
     return bool(
         b.low > q.low
         and b.high < q.high
@@ -199,7 +223,7 @@ def is_quiet(b: Records, q: Records) -> bool:
         and (b.bid_depth >= q.bid_depth_low or b.bid_depth == 0.0)
         and (b.ask_depth >= q.ask_depth_low or b.ask_depth == 0.0)
         and b.close_ms < q.until_ms
-        and (q.holds == 0 or math.isnan(b.settled))
+        and q.tilted_low < tilted < q.tilted_high
     )
 
 
@@ -229,26 +253,38 @@ def _block_is_quiet(k: Records, q: Records) -> bool:
         and k.bid_depth_low >= q.bid_depth_low
         and k.ask_depth_low >= q.ask_depth_low
         and k.last_ms < q.until_ms
-        and (q.holds == 0 or k.settlements == 0.0)
+        and q.tilted_low < k.tilted_low
+        and k.tilted_high < q.tilted_high
     )
 
 
 def pass_quiet(p: Records, m: Columns, first: int, last: int, run: Records, path: Floats) -> int:
-    """Value the bars from ``first`` on while they are quiet; the first that is not, or ``last``."""
-    q, bars, blocks, wide, widest = run.quiet[0], m.bars, m.blocks, m.wide, m.widest
+    """Value the bars from ``first`` on while they are quiet; the first that is not, or ``last``. Funding is booked bar by bar."""
+    q, bars, blocks, wide, widest, tilted = run.quiet[0], m.bars, m.blocks, m.wide, m.widest, m.tilted
+    stop = _next_settlement(m.settlements, first, last, run.state[0]) if q.holds != 0 else last
     end = first
-    while end < last:
-        if end % WIDEST_BLOCK == 0 and end + WIDEST_BLOCK <= last and _block_is_quiet(widest[end // WIDEST_BLOCK], q):
+    whole = (first // BLOCK + 1) * BLOCK  # what is left of a block is quiet where all of it is
+    if first < stop and first % BLOCK != 0 and whole <= stop and _block_is_quiet(blocks[first // BLOCK], q):
+        end = whole
+    while end < stop:
+        if end % WIDEST_BLOCK == 0 and end + WIDEST_BLOCK <= stop and _block_is_quiet(widest[end // WIDEST_BLOCK], q):
             end += WIDEST_BLOCK
-        elif end % WIDE == 0 and end + WIDE <= last and _block_is_quiet(wide[end // WIDE], q):
+        elif end % WIDE == 0 and end + WIDE <= stop and _block_is_quiet(wide[end // WIDE], q):
             end += WIDE
-        elif end % BLOCK == 0 and end + BLOCK <= last and _block_is_quiet(blocks[end // BLOCK], q):
+        elif end % BLOCK == 0 and end + BLOCK <= stop and _block_is_quiet(blocks[end // BLOCK], q):
             end += BLOCK
-        elif is_quiet(bars[end], q):
+        elif is_quiet(bars[end], said_at(tilted, end), q):
             end += 1
         else:
             break
     return value_bars(p, m.mark, m.reference, first, end, run, path)
+
+
+def _next_settlement(settlements: Ints, first: int, last: int, s: Records) -> int:
+    """The next row from ``first`` on whose funding is not booked yet, or ``last``."""
+    while s.settlement < len(settlements) and (settlements[s.settlement] < first or settlements[s.settlement] == s.settled_row):
+        s.settlement += 1
+    return min(last, int(settlements[s.settlement])) if s.settlement < len(settlements) else last
 
 
 def value_bars(p: Records, mark: Floats, reference: Floats, first: int, last: int, run: Records, path: Floats) -> int:

@@ -114,9 +114,10 @@ def _floor(p: Records, s: Records, value: float, sigma: float, now_ms: int) -> N
 def _target(p: Records, b: Records, s: Records, latched: bool) -> None:
     """Ratio and floor, as ``target.hedge_target``."""
     lowest = 0.0 if p.holds_ratio else p.min_ratio
-    tilted = p.ratio + (funding_tilt(p, b.funding_annual, p.inventory) if p.funding_tilt != 0.0 else 0.0)
-    wanted = bounded_ratio(tilted, lowest, p.max_ratio)
-    held = s.ratio if s.has_target != 0 else bounded_ratio(p.ratio, lowest, p.max_ratio)
+    if p.has_sizer == 0:
+        s.sized, s.tilted = p.ratio, tilted_ratio(p, b, p.ratio)
+    wanted = bounded_ratio(s.tilted, lowest, p.max_ratio)
+    held = s.ratio if s.has_target != 0 else bounded_ratio(s.sized, lowest, p.max_ratio)
     now_ms = b.close_ms
     ratio = next_ratio(wanted, held, p.unit, lowest, p.max_ratio, now_ms - s.raised_ms, p.lower_after_ms)
     if s.has_target != 0 and ratio != held and p.max_cost_share < math.inf and not _pays_to_move(p, b, held, ratio):
@@ -132,6 +133,11 @@ def _target(p: Records, b: Records, s: Records, latched: bool) -> None:
     s.ratio = ratio
     s.floor = floor
     s.min_ratio = ratio if p.holds_ratio else p.min_ratio
+
+
+def tilted_ratio(p: Records, b: Records, sized: float) -> float:
+    """What a sizer says, with what funding adds."""
+    return float(sized + funding_tilt(p, b.funding_annual, p.inventory)) if p.funding_tilt != 0.0 else sized
 
 
 def _pays_to_move(p: Records, b: Records, held: float, ratio: float) -> bool:

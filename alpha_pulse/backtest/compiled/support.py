@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import astuple
 from decimal import Decimal
 from typing import Final
 
+from alpha_pulse.backtest.compiled.build import Ladder
 from alpha_pulse.backtest.compiled.market import Market
+from alpha_pulse.backtest.compiled.sizing import can_size
 from alpha_pulse.backtest.compiled.values import EMA, FIXED, MOST_TIERS, RECENTRE, Params, Tiers
 from alpha_pulse.domain.catalog import hedge_pair
 from alpha_pulse.domain.instrument import Instrument
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.common.problems import joined
 from alpha_pulse.hedging.grid import preflight
-from alpha_pulse.hedging.grid.parts import assessor_for
+from alpha_pulse.hedging.grid.parts import assessor_for, load_calculator, sizer_for
 from alpha_pulse.hedging.risk.inventory_config import RiskConfig
 from alpha_pulse.hedging.risk.tail import VarMethod
 from alpha_pulse.hedging.risk.target import step_unit
@@ -59,11 +62,13 @@ WITHOUT_EFFECT: Final[dict[str, str]] = {
 }
 """Single settings that change no result of a backtest, and why."""
 
-SECTIONS_HANDED_ON: Final[dict[str, str]] = {"feed": "the market is read by the same feed as the replay's"}
+SECTIONS_HANDED_ON: Final[dict[str, str]] = {
+    "feed": "the market is read by the same feed as the replay's",
+    "sizers": "the bot's own sizer is asked",
+}
 """Sections that another part reads as it does for the replay, the keys in ``READ`` apart."""
 
 SECTIONS_WITHOUT_EFFECT: Final[dict[str, str]] = {
-    "sizers": "the constant sizer reads none of them, and other sizers are refused",
     "portfolio": "several pairs are refused",
     "llm": "refused where it is on",
     "tickets": "recommendation mode alone",
@@ -103,14 +108,30 @@ def _problems(settings: Settings) -> Iterator[ConfigError]:
 
 def _decision_problems(settings: Settings) -> Iterator[ConfigError]:
     """What the decision would need that is not compiled."""
-    if settings.hedge.sizer != "constant":
-        yield _refusal("hedge.sizer", settings.hedge.sizer, "set it to constant")
+    if not can_size(sizer_for(settings.bot_config)):
+        yield _refusal("hedge.sizer", settings.hedge.sizer, "set it to one of ours")
     if settings.llm.enabled:
         yield _refusal("llm.enabled", value=True, fix="set it to false")
-    if settings.grid.calculator != "default":
-        yield _refusal("grid.calculator", settings.grid.calculator, "set it to default")
+    if settings.grid.calculator != "default" and ladder_of(settings) is None:
+        yield _refusal("grid.calculator", settings.grid.calculator, "set it to default, or give your class a compiled_ladder")
     if settings.risk.var_method is not VarMethod.PARAMETRIC:
         yield _refusal("risk.var_method", settings.risk.var_method.value, "set it to parametric")
+
+
+def ladder_of(settings: Settings) -> Ladder | None:
+    """What the user's own calculator gives as ``compiled_ladder``, its twin for numba; None without one, and for the default calculator.
+
+    Raises:
+        ConfigError: the calculator cannot be loaded, or its ladder is no function.
+    """
+    ladder = getattr(load_calculator(settings.grid.calculator), "compiled_ladder", None)
+    ladder = getattr(ladder, "py_func", ladder)  # of one that numba has compiled already
+    if ladder is not None and not inspect.isfunction(ladder):
+        fix = "write it as a function, and name it with staticmethod() in the class"
+        raise ConfigError(
+            "has a compiled_ladder that is no plain function.", field="grid.calculator", value=settings.grid.calculator, fix=fix
+        )
+    return ladder
 
 
 def _refusal(field: str, value: object, fix: str) -> ConfigError:
@@ -153,11 +174,13 @@ def params_of(settings: Settings, market: Market) -> Params:
         volatility_multiple=float(grid.volatility_multiple),
         min_price_distance=float(grid.min_price_distance or 0),
         geometric=grid.spacing == "geometric",
+        own_ladder=settings.grid.calculator != "default",
         anchor_rule={"recentre": RECENTRE, "fixed": FIXED, "ema": EMA}[grid.anchor],
         volume_adjust=float(grid.volume_adjust),
         snap=float(grid.snap),
         step=float(grid.step),
         ratio=float(hedge.ratio),
+        has_sizer=hedge.sizer != "constant",
         min_ratio=float(hedge.min_ratio or 0),
         holds_ratio=hedge.min_ratio is None,
         max_ratio=float(hedge.max_ratio),

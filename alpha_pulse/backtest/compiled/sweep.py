@@ -13,8 +13,7 @@ import numpy as np
 from alpha_pulse.backtest.bars import Bars, FloatArray
 from alpha_pulse.backtest.compiled.build import compiled
 from alpha_pulse.backtest.compiled.market import Market
-from alpha_pulse.backtest.compiled.support import params_of
-from alpha_pulse.backtest.compiled.twin import Bench
+from alpha_pulse.backtest.compiled.twin import Bench, prepare
 from alpha_pulse.backtest.metrics import DAY_MS, MIN_RETURNS, window_rows
 from alpha_pulse.backtest.returns import annual_volatility, sharpe, sortino
 from alpha_pulse.errors import ConfigError
@@ -94,13 +93,14 @@ class _Runner:
     def run(self, number: int, settings: Settings) -> SweepRow:
         """The row of one set."""
         try:
-            params = params_of(settings, self._market)
+            ready = prepare(settings, self._market)
         except ConfigError as error:
             return SweepRow(number, str(error))
         bench: Bench | None = getattr(self._own, "bench", None)
         if bench is None:
             bench = self._own.bench = Bench(self._market)
-        s, path = bench.run(params)
+        params = ready.params
+        s, path = bench.run(ready)
         coins = params.inventory * float(self._market.columns.reference[-1])
         end, start, wallet = float(s.nav), float(s.nav_start), float(s.wallet_start)
         returns = self._returns(path, start)

@@ -14,7 +14,7 @@ from alpha_pulse.backtest.compiled.values import (
     STOP,
     Records,
 )
-from alpha_pulse.backtest.compiled.venue import place, price_of, quantity_of, remove
+from alpha_pulse.backtest.compiled.venue import place, quantity_of, remove
 from alpha_pulse.domain.instrument import least_lots
 from alpha_pulse.hedging.grid.curve import ticks_at_or_above, ticks_at_or_below
 from alpha_pulse.hedging.grid.stops import next_reference
@@ -84,7 +84,7 @@ def _wish(p: Records, b: Records, run: Records, new_levels: bool) -> bool:
         return True
     if has_gap:
         _add_wish(run, b.close_ms, s.gap_purpose, s.gap_sign, s.gap_tif, 0, s.gap_ticks, s.gap_lots, 0.0)
-    _sort_levels(p, run, 0.5 * (b.bid + b.ask))
+    _sort_levels(run, 0.5 * (b.bid + b.ask))
     taken = 0
     for k in range(s.levels):
         level = run.levels[k]
@@ -96,11 +96,11 @@ def _wish(p: Records, b: Records, run: Records, new_levels: bool) -> bool:
     return True
 
 
-def _sort_levels(p: Records, run: Records, mid: float) -> None:
-    """Nearest to the price first; a stable insertion sort, for both sides are nearly in order."""
+def _sort_levels(run: Records, mid: float) -> None:
+    """Nearest to the price first, else as they were laid; an insertion sort, for both sides are nearly in order."""
     count = run.state[0].levels
     for k in range(count):
-        run.levels[k].away = abs(price_of(p, run.levels[k].ticks) - mid)
+        run.levels[k].away = abs(run.levels[k].price - mid)
     for k in range(1, count):
         j = k
         while j > 0 and _comes_before(run.levels[j], run.levels[j - 1]):
@@ -109,10 +109,7 @@ def _sort_levels(p: Records, run: Records, mid: float) -> None:
 
 
 def _comes_before(a: Records, b: Records) -> bool:
-    """Nearer; where that is equal sells first, then the inner node: the order in which a ladder is laid."""
-    if a.away != b.away:
-        return bool(a.away < b.away)
-    return bool(a.sign < b.sign or (a.sign == b.sign and -a.sign * a.node < -b.sign * b.node))
+    return bool(a.away < b.away or (a.away == b.away and a.laid < b.laid))
 
 
 def _swap(rows: Records, a: int, b: int) -> None:
@@ -122,6 +119,8 @@ def _swap(rows: Records, a: int, b: int) -> None:
     first.node, second.node = second.node, first.node
     first.ticks, second.ticks = second.ticks, first.ticks
     first.lots, second.lots = second.lots, first.lots
+    first.laid, second.laid = second.laid, first.laid
+    first.price, second.price = second.price, first.price
     first.away, second.away = second.away, first.away
 
 

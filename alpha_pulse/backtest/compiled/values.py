@@ -59,10 +59,12 @@ class Params(NamedTuple):
     min_price_distance: float  # 0 = off
     geometric: bool
     anchor_rule: int
+    own_ladder: bool  # the grid is the user's: it is asked on every bar
     volume_adjust: float
     snap: float
     step: float
     ratio: float
+    has_sizer: bool  # the ratio is not a constant: it comes with each bar
     min_ratio: float
     holds_ratio: bool  # min_ratio was not given: never less than the pipeline's own ratio
     max_ratio: float
@@ -111,50 +113,58 @@ BAR: Final = np.dtype(
     [
         (name, "i8" if name in _WHOLE_FIELDS else "f8")
         for name in (
-            # what a quiet bar is told by comes first, so that it costs one or two lines of the processor's cache
+            # what a quiet bar is told by comes first, so that it costs few lines of the processor's cache
             "low", "high", "mark_low", "mark_high", "bid", "ask", "volatility", "close_ms",
             "volume_ratio",
             "funding_annual",  # expected rate per year
             "anchor_ema",
             "reference",  # of the inventory: spot, or the index while spot is out
+            "bid_depth", "ask_depth",  # 0 where unknown
             "settled",  # NaN where no funding settles
             "row", "open_ms", "level_set",
             "open", "close", "volume", "mark_open", "mark_close",
-            "bid_depth", "ask_depth",  # 0 where unknown
             "volume_day",
         )
     ]
 )  # fmt: skip
 
-BLOCK, WIDE, WIDEST_BLOCK = 8, 64, 512
-"""Bars that are looked at together while nothing happens: ever larger blocks, each a multiple of the one before."""
+BLOCK, WIDE, WIDEST_BLOCK = 8, 32, 160
+"""Bars that are looked at together while nothing happens: ever larger blocks, each a multiple of the one before. Eight hours of minutes,
+from one funding to the next, are three of the largest."""
 
 BLOCK_OF_BARS: Final = np.dtype(
     [
-        (name, "f8")
+        (name, "f4")
         for name in (
             "low", "high", "mark_low", "mark_high", "bid_low", "bid_high", "ask_low", "ask_high", "sigma_low", "sigma_high",
             "volume_low", "volume_high", "annual_low", "annual_high", "ema_low", "ema_high", "strain_low", "strain_high",
-            "reference_low", "reference_high", "bid_depth_low", "ask_depth_low", "settlements", "last_ms",
+            "reference_low", "reference_high", "bid_depth_low", "ask_depth_low", "last_ms",
+            "tilted_low", "tilted_high",
         )
     ]
 )  # fmt: skip
-"""The extremes of a block; strain is σ·reference, what an absolute VaR limit is held against."""
+"""The extremes of a block, rounded outward; strain is σ·reference, what an absolute VaR limit is held against; tilted is what a sizer says,
+0 where none is asked."""
 
 LEVEL_SET: Final = np.dtype([("count", "i8"), ("price", "f8", (_LEVELS_KNOWN,))])
 """Supports then resistances, nearest first."""
 
 
 class Columns(NamedTuple):
-    """A market: ``bars`` of BAR, their extremes in three sizes of block, and what valuing reads as columns of its own."""
+    """A market: ``bars`` of BAR, their extremes in three sizes of block, the rows at which funding settles, and what valuing reads."""
 
     bars: Records
     blocks: Records
     wide: Records
     widest: Records
     level_sets: Records
+    settlements: Ints
     mark: Floats
     reference: Floats
+    sized: Floats = np.empty(0)
+    """What the sizer says at each bar; empty with a constant one."""
+    tilted: Floats = np.empty(0)
+    """The same after the funding tilt."""
 
 
 class Regime(NamedTuple):
@@ -193,8 +203,12 @@ ORDER: Final = np.dtype(
 )
 
 WISH: Final = np.dtype(
-    [(name, "i8") for name in ("purpose", "sign", "tif", "node", "ticks", "lots", "missing", "approved")] + [("away", "f8")]
+    [(name, "i8") for name in ("purpose", "sign", "tif", "node", "ticks", "lots", "missing", "approved", "laid")]
+    + [("price", "f8"), ("away", "f8")]
 )
+
+OWN_LEVEL: Final = np.dtype([(name, "f8") for name in ("sign", "price", "quantity", "node")])
+"""What a ladder of the user's own writes: −1 sells and +1 buys, price > 0, quantity > 0 in base units, node as in ``GridLevel``."""
 
 REJECTION: Final = np.dtype([(name, "i8") for name in ("purpose", "sign", "node", "tries", "until_ms")])
 
@@ -233,7 +247,7 @@ CURVE: Final = np.dtype(
 
 _WHOLE: Final = (
     # the venue
-    "lots", "sequence", "orders", "takers", "stale", "budget", "liquidated", "settled_row", "book_version", "account_version",
+    "lots", "sequence", "orders", "takers", "stale", "budget", "liquidated", "settled_row", "settlement", "book_version", "account_version",
     "stop_filled",
     # memory
     "seen", "has_target", "has_curve", "raised_ms", "floor_since_ms", "stop_latched", "drawdown_latched", "liquidation_seen", "halted",
@@ -256,7 +270,7 @@ _REAL: Final = (
     "soft_floor", "stop_reference", "cap", "ratio", "floor", "min_ratio", "volatility_held", "volume_factor",
     "key_trigger", "settled_trigger",
     # of this tick
-    "hard_cap", "reduce_to", "stop_distance", "equity", "trigger",
+    "sized", "tilted", "hard_cap", "reduce_to", "stop_distance", "equity", "trigger",
     # sums
     "turnover", "nav", "nav_start", "peak", "trough", "max_drawdown", "max_drawdown_quote",
 )  # fmt: skip
@@ -268,7 +282,7 @@ QUIET: Final = np.dtype(
         for name in (
             "low", "high", "mark_low", "mark_high", "bid_low", "bid_high", "ask_low", "ask_high", "sigma_low", "sigma_high",
             "volume_low", "volume_high", "annual_low", "annual_high", "ema_low", "ema_high", "strain_low", "strain_high",
-            "reference_low", "reference_high", "bid_depth_low", "ask_depth_low", "keeps",
+            "reference_low", "reference_high", "bid_depth_low", "ask_depth_low", "keeps", "tilted_low", "tilted_high",
         )
     ]
 )  # fmt: skip
@@ -300,6 +314,8 @@ RUN: Final = np.dtype(
         ("orders", ORDER, (_SLOTS,)),
         ("nodes", NODE, (_NODES,)),
         ("levels", WISH, (_NODES,)),  # the ladder
+        ("asked", OWN_LEVEL, (_NODES,)),  # by a ladder of the user's own
+        ("asked_before", OWN_LEVEL, (_NODES,)),
         ("wishes", WISH, (_NODES + 1,)),  # what should be live, the stop apart
         ("rejections", REJECTION, (2 * _SLOTS,)),
         ("fills", FILL, (_SLOTS,)),  # of this bar

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from alpha_pulse.backtest.record import RunRecord
-from alpha_pulse.backtest.replay import _finish, _patient_collector, _run
+from alpha_pulse.backtest.replay import replay, without_advice
 from alpha_pulse.backtest.search.market_data import MarketData, Part, PartFeed
-from alpha_pulse.bootstrap import build_bot
 from alpha_pulse.errors import ConfigError
-from alpha_pulse.runtime.logging import market_time
 from alpha_pulse.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +52,7 @@ class Engine:
                 if self._choice == "compiled":
                     raise
                 note = f"Run by the replay, not the compiled twin: {error}"
-        return EngineRun(asyncio.run(self._replay(settings, part)), "replay", note)
+        return EngineRun(asyncio.run(replay(without_advice(settings), feed=PartFeed(self._data, part))), "replay", note)
 
     def _compiled(self, settings: Settings, part: Part) -> RunRecord:
         """The one place that knows the compiled twin."""
@@ -84,15 +82,3 @@ class Engine:
                 self._markets.popitem(last=False)
         self._markets.move_to_end(key)
         return self._markets[key]
-
-    async def _replay(self, settings: Settings, part: Part) -> RunRecord:
-        """As ``backtest.replay.replay``, and with its own steps, but on the part's feed rather than the settings'."""
-        settings = settings.model_copy(update={"llm": settings.llm.model_copy(update={"enabled": False})})  # a model's answer repeats not
-        bot = build_bot(settings, feed=PartFeed(self._data, part))
-        with _patient_collector(), market_time(bot.broker.clock.now_ms):
-            recorder = await _run(bot, settings, None)
-        if recorder is None:
-            raise ConfigError("the market has no usable bar.", field="feed", fix="look at the data files")
-        recorder.finish()
-        await _finish(bot, recorder.record)
-        return recorder.record

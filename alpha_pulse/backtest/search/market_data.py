@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,16 +12,14 @@ import numpy as np
 from alpha_pulse.backtest.bars import FloatArray, IntArray
 from alpha_pulse.domain.catalog import builtin_instrument, hedge_pair
 from alpha_pulse.domain.instrument import HedgePair, Instrument
-from alpha_pulse.domain.market import Bar, MarketUpdate
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.execution.feed_factory import create_feed
-from alpha_pulse.hedging.common.interfaces import FeedProblem
-from alpha_pulse.market.streams import ByPair, Stream
+from alpha_pulse.market.columns import UpdateColumns, gather
+from alpha_pulse.market.streams import ReplayedFeed
 from alpha_pulse.settings import Settings
 
-_CHUNK: Final = 4096  # bars that are turned into objects, or into rows, at a time
+_CHUNK: Final = 4096  # bars that are turned into objects at a time
 _COLUMNS: Final = 26
-_NO_BAR: Final = (math.nan,) * 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +51,15 @@ class MarketData:
         """A fingerprint of the prices: equal data, equal text."""
         return hashlib.sha256(np.ascontiguousarray(self.table[self.first :]).tobytes()).hexdigest()[:16]
 
-    def updates(self, start: int, stop: int) -> Iterator[list[MarketUpdate]]:
-        """Rows ``start`` … ``stop`` − 1 of the table as updates, a chunk at a time."""
+    def columns(self, start: int, stop: int) -> Iterator[UpdateColumns]:
+        """Rows ``start`` … ``stop`` − 1 of the table, a chunk at a time."""
         for begin in range(start, stop, _CHUNK):
-            yield [_update(row) for row in self.table[begin : min(begin + _CHUNK, stop)].tolist()]
+            fields = np.ascontiguousarray(self.table[begin : min(begin + _CHUNK, stop)].T)
+            opens, closes, settlements = fields[[0, 1, 22]].astype(np.int64)
+            index, bid, ask, rate, interval = fields[17:22]
+            settled, bid_depth, ask_depth = fields[23:]
+            bars = fields[2:7], fields[7:12], fields[12:17]
+            yield UpdateColumns(opens, closes, *bars, index, bid, ask, rate, interval, settlements, settled, bid_depth, ask_depth)
 
 
 async def read_data(settings: Settings) -> MarketData:
@@ -73,77 +75,24 @@ async def read_data(settings: Settings) -> MarketData:
     feed = create_feed(feed_settings, settings.exchange)
     known = await feed.instrument(pair)
     await feed.open(pair, known or builtin_instrument(pair))
-    table = _Table()
     try:
-        for update in feed.history(pair.perpetual):
-            table.add(update)
-        first = table.rows
-        while (found := await feed.next(pair.perpetual)) is not None:
-            if isinstance(found, FeedProblem):
-                raise ConfigError(f"the market holds a bar that cannot be used: {found.reason}.", field="feed", fix="mend the data")
-            table.add(found)
+        gathered = await gather(feed, pair.perpetual)
     finally:
         await feed.close()
-    if table.rows == first:
+    if gathered.problem is not None:
+        raise ConfigError(f"the market holds a bar that cannot be used: {gathered.problem.reason}.", field="feed", fix="mend the data")
+    past, live = _table(gathered.past), _table(gathered.updates)
+    if not len(live):
         raise ConfigError("the market has no usable bar.", field="feed", fix="look at the data files")
     made_up = feed_settings.source == "simulated"
     name = feed_settings.perp.name if feed_settings.perp else str(feed_settings.store)
     source = f"simulated market, seed {feed_settings.seed}" if made_up else f"recorded: {name}"
-    return MarketData(settings.symbol, known, table.whole(), first, source, made_up)
+    return MarketData(settings.symbol, known, np.concatenate([past, live]), len(past), source, made_up)
 
 
-class _Table:
-    """Updates as rows, a chunk at a time."""
-
-    def __init__(self) -> None:
-        self._chunks: list[FloatArray] = []
-        self._rows: list[tuple[float, ...]] = []
-        self.rows = 0
-
-    def add(self, update: MarketUpdate) -> None:
-        self._rows.append(_row(update))
-        self.rows += 1
-        if len(self._rows) == _CHUNK:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._rows:
-            self._chunks.append(np.array(self._rows, dtype=np.float64))
-            self._rows.clear()
-
-    def whole(self) -> FloatArray:
-        self._flush()
-        return np.concatenate(self._chunks) if self._chunks else np.empty((0, _COLUMNS))
-
-
-def _row(u: MarketUpdate) -> tuple[float, ...]:
-    spot = _NO_BAR if u.spot is None else u.spot
-    settled = math.nan if u.settled_rate is None else u.settled_rate
-    return (
-        u.open_ms, u.close_ms, *u.perp, *u.mark, *spot, u.index_price, u.bid, u.ask, u.funding_rate, u.funding_interval_h,
-        u.next_funding_ms, settled, u.bid_depth, u.ask_depth,
-    )  # fmt: skip
-
-
-def _update(row: list[float]) -> MarketUpdate:
-    open_ms, close_ms, *rest = row
-    index, bid, ask, rate, interval, next_ms, settled, bid_depth, ask_depth = rest[15:]
-    return MarketUpdate(
-        int(open_ms),
-        int(close_ms),
-        Bar(*rest[:5]),
-        Bar(*rest[5:10]),
-        None if math.isnan(rest[10]) else Bar(*rest[10:15]),
-        index,
-        bid,
-        ask,
-        rate,
-        interval,
-        int(next_ms),
-        None if math.isnan(settled) else settled,
-        bid_depth,
-        ask_depth,
-    )
+def _table(chunks: Sequence[UpdateColumns]) -> FloatArray:
+    """Columns as rows: ``UpdateColumns`` holds its fields in the order of the table."""
+    return np.concatenate([np.vstack(chunk).T for chunk in chunks]) if chunks else np.empty((0, _COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +112,13 @@ class Part:
         return Part(self.start, self.start + max(1, int(self.bars * share)))
 
 
-class PartFeed:
+class PartFeed(ReplayedFeed):
     """A ``MarketFeed`` over one part; everything before it is history, which warms indicators up as it would have in life."""
 
     def __init__(self, data: MarketData, part: Part) -> None:
+        super().__init__()
         self._data = data
         self._start, self._stop = data.first + part.start, data.first + part.stop
-        self._streams: ByPair[Stream] = ByPair()
         self._begin = self._start
 
     async def open(self, pair: HedgePair, instrument: Instrument, *, resume_after_ms: int = 0) -> None:  # noqa: ARG002 - the port's signature
@@ -182,21 +131,17 @@ class PartFeed:
             raise ConfigError(f"the data are of {self._data.symbol}.", field="symbol", value=pair.name, fix="read the data of this pair")
         resumed = int(np.searchsorted(self._data.table[:, 1], resume_after_ms, side="right"))
         self._begin = min(self._stop, max(self._start, resumed))
-        self._streams.put(pair.perpetual, Stream(self._data.updates(self._begin, self._stop)))
+        self._deliver(pair.perpetual, self._data.columns(self._begin, self._stop))
 
-    async def next(self, symbol: str) -> MarketUpdate | None:
-        """The next bar; None after the last."""
-        return self._streams.get(symbol).take()
-
-    def latest(self, symbol: str) -> MarketUpdate | None:
-        """The last bar delivered."""
-        return self._streams.get(symbol).latest
-
-    def history(self, symbol: str) -> Iterable[MarketUpdate]:
-        """Every bar before the first that ``next`` delivers."""
+    def columns(self, symbol: str) -> Iterable[UpdateColumns]:
+        """See ``ColumnFeed``."""
         self._streams.get(symbol)
-        for chunk in self._data.updates(0, self._begin):
-            yield from chunk
+        return self._data.columns(self._begin, self._stop)
+
+    def past_columns(self, symbol: str) -> Iterable[UpdateColumns]:
+        """See ``ColumnFeed``."""
+        self._streams.get(symbol)
+        return self._data.columns(0, self._begin)
 
     async def instrument(self, pair: HedgePair) -> Instrument | None:  # noqa: ARG002 - the port's signature
         """The trading rules, where the feed that was read knew them."""

@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
-from typing import Final
 
 from alpha_pulse.backtest.search.objectives import Objective
 from alpha_pulse.backtest.search.result import SearchResult
+from alpha_pulse.backtest.svg_axis import Axis
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 1180.0, 420.0, 84.0, 24.0, 14.0, 46.0  # px
-_STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
-_MOST_TICKS: Final = 7
-_MARGIN: Final = 0.05  # of the range, beyond the outermost points
-_NARROWEST: Final = 1e-12
 Point = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """A range of values on a range of pixels."""
-
-    low: float
-    high: float
-    begin: float
-    end: float
-
-    @classmethod
-    def over(cls, values: Sequence[float], begin: float, end: float) -> _Axis:
-        low, high = min(values), max(values)
-        room = max((high - low) * _MARGIN, abs(high) * 1e-3, _NARROWEST)
-        return cls(low - room, high + room, begin, end)
-
-    def at(self, value: float) -> float:
-        return self.begin + (value - self.low) / (self.high - self.low) * (self.end - self.begin)
-
-    def ticks(self) -> list[float]:
-        raw = (self.high - self.low) / _MOST_TICKS
-        scale = 10.0 ** math.floor(math.log10(raw))
-        step = next(unit for unit in _STEPS if unit * scale >= raw - _NARROWEST) * scale
-        first = math.ceil(self.low / step)
-        return [number * step for number in range(first, math.floor(self.high / step) + 1)]
 
 
 def charts_html(result: SearchResult) -> str:
@@ -61,8 +29,8 @@ def _front(result: SearchResult, across: int, up: int) -> str:
     pairs = [((t.values[across], t.values[up]), (test.figures.of(one), test.figures.of(other))) for t, test in last.front]
     tested = [(train, (a, b)) for train, (a, b) in pairs if a is not None and b is not None]
     everything = [*tried, *(test for _, test in tested)]
-    x = _Axis.over([p[0] for p in everything], _LEFT, _WIDTH - _RIGHT)
-    y = _Axis.over([p[1] for p in everything], _HEIGHT - _BOTTOM, _TOP)
+    x = Axis.over([p[0] for p in everything], _LEFT, _WIDTH - _RIGHT)
+    y = Axis.over([p[1] for p in everything], _HEIGHT - _BOTTOM, _TOP)
 
     def dot(point: Point, radius: float, style: str) -> str:
         return f'<circle cx="{x.at(point[0]):.1f}" cy="{y.at(point[1]):.1f}" r="{radius:g}" style="{style}"/>'
@@ -93,8 +61,8 @@ def _progress(result: SearchResult, objective: Objective) -> str:
     for trial in done:
         value = trial.values[0]
         best.append((trial.number, value if not best or objective.better(value, best[-1][1]) else best[-1][1]))
-    x = _Axis.over([float(t.number) for t in result.last.trials], _LEFT, _WIDTH - _RIGHT)
-    y = _Axis.over([t.values[0] for t in done], _HEIGHT - _BOTTOM, _TOP)
+    x = Axis.over([float(t.number) for t in result.last.trials], _LEFT, _WIDTH - _RIGHT)
+    y = Axis.over([t.values[0] for t in done], _HEIGHT - _BOTTOM, _TOP)
     dots = "".join(f'<circle cx="{x.at(t.number):.1f}" cy="{y.at(t.values[0]):.1f}" r="3.5" style="fill:var(--node)"/>' for t in done)
     left = "".join(
         f'<line x1="{x.at(t.number):.1f}" x2="{x.at(t.number):.1f}" y1="{_HEIGHT - _BOTTOM:.0f}" y2="{_HEIGHT - _BOTTOM - 8:.0f}" '
@@ -115,14 +83,14 @@ def _progress(result: SearchResult, objective: Objective) -> str:
     return _figure(f"{objective.name} by trial", keys, words, _frame(x, y, trial_axis, objective) + dots + left + line + ring)
 
 
-def _line(x: _Axis, y: _Axis, start: Point, end: Point) -> str:
+def _line(x: Axis, y: Axis, start: Point, end: Point) -> str:
     return (
         f'<line x1="{x.at(start[0]):.1f}" y1="{y.at(start[1]):.1f}" x2="{x.at(end[0]):.1f}" y2="{y.at(end[1]):.1f}" '
         'stroke-dasharray="2 3" style="stroke:var(--rule)"/>'
     )
 
 
-def _frame(x: _Axis, y: _Axis, across: Objective, up: Objective) -> str:
+def _frame(x: Axis, y: Axis, across: Objective, up: Objective) -> str:
     parts = []
     for tick in y.ticks():
         parts.append(

@@ -8,12 +8,11 @@ from typing import Final, Literal
 import numpy as np
 
 from alpha_pulse.backtest.bars import FloatArray
+from alpha_pulse.backtest.ratios import NO_SPREAD, sharpe_ratio, sortino_ratio
 
 Metric = Literal["sharpe", "sortino", "calmar", "return"]
 
-_NO_SPREAD: Final = 1e-14  # what rounding makes of equal returns
 _MOST_EXPONENT: Final = 700.0  # e to the power of more overflows
-_LEAST: Final = 2
 
 
 def returns_of(equity: FloatArray, start: float) -> FloatArray:
@@ -25,21 +24,6 @@ def returns_of(equity: FloatArray, start: float) -> FloatArray:
 def total_return(equity: FloatArray, start: float) -> float:
     """The last value over ``start``, less 1."""
     return float(equity[-1]) / start - 1.0
-
-
-def sharpe_ratio(returns: FloatArray, periods_per_year: float) -> float:
-    """mean/deviation·√periods, annualised, against a return of 0; the deviation is a sample's (Sharpe 1994)."""
-    if len(returns) < _LEAST or np.ptp(returns) <= _NO_SPREAD:
-        return math.nan
-    return float(returns.mean() / returns.std(ddof=1)) * math.sqrt(periods_per_year)
-
-
-def sortino_ratio(returns: FloatArray, periods_per_year: float) -> float:
-    """mean/√mean(min(return, 0)²)·√periods, annualised, against a return of 0 (Sortino and van der Meer 1991)."""
-    if len(returns) < _LEAST:
-        return math.nan
-    downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2)))
-    return math.nan if downside <= _NO_SPREAD else float(returns.mean()) / downside * math.sqrt(periods_per_year)
 
 
 def annual_return(growth: float, years: float) -> float:
@@ -59,7 +43,7 @@ def max_drawdown(equity: FloatArray, start: float) -> float:
 def calmar_ratio(equity: FloatArray, start: float, years: float) -> float:
     """Annual return over the deepest drawdown (Young 1991, here over the whole series)."""
     fall = max_drawdown(equity, start)
-    return math.nan if fall <= _NO_SPREAD else annual_return(total_return(equity, start), years) / fall
+    return math.nan if fall <= NO_SPREAD else annual_return(total_return(equity, start), years) / fall
 
 
 def score(metric: Metric, equity: FloatArray, start: float, periods_per_year: float) -> float:

@@ -9,17 +9,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from alpha_pulse.backtest.bars import FloatArray, IntArray
+from alpha_pulse.backtest.ratios import sharpe_ratio, sortino_ratio
 from alpha_pulse.backtest.signals.book import Book, RoundTrip, Trade, round_trips
 from alpha_pulse.backtest.signals.config import BacktestConfig
-from alpha_pulse.backtest.signals.figures import (
-    annual_return,
-    calmar_ratio,
-    max_drawdown,
-    returns_of,
-    sharpe_ratio,
-    sortino_ratio,
-    total_return,
-)
+from alpha_pulse.backtest.signals.figures import annual_return, calmar_ratio, max_drawdown, returns_of, total_return
 from alpha_pulse.backtest.signals.series import PriceSeries
 
 _WIDTH = 24

@@ -14,7 +14,7 @@ from alpha_pulse.errors import ConfigError
 from alpha_pulse.settings import Settings
 from alpha_pulse.testing.markets import update
 from tests.unit.backtest.compiled.both import assert_same, run_bot, twin_on, twin_trades
-from tests.unit.backtest.compiled.hostile import CHOICES, PLAIN, on_tick
+from tests.unit.backtest.compiled.hostile import CHOICES, PLAIN, SIZERS, on_tick
 
 EXAMPLES = settings(max_examples=25, deadline=None)
 FRACTIONS = st.floats(-0.01, 0.01)
@@ -46,6 +46,7 @@ def markets(draw: Any) -> list[MarketUpdate]:
 def configurations(draw: Any) -> Settings:
     """Any combination of the values in ``CHOICES`` that is one."""
     chosen = {section: {name: draw(st.sampled_from(values)) for name, values in fields.items()} for section, fields in CHOICES.items()}
+    chosen["hedge"]["sizer"] = draw(st.sampled_from(SIZERS))
     try:
         return Settings.read({**PLAIN, **chosen})
     except ConfigError:

@@ -72,6 +72,32 @@ def test_stationary_blocks_are_geometric_with_the_mean_that_was_asked_for():
     assert np.bincount(rows, minlength=1000).std() / 200 < 0.3, "every row is as likely: blocks wrap round"
 
 
+@pytest.mark.parametrize("block", [1.0, 3.0, 12.0])
+def test_the_mean_of_a_stationary_resample_has_the_papers_variance(block):
+    """Politis and Romano (1994), Lemma 1: n·Var = R(0) + 2·Σ ((1 − i/n)(1 − p)^i + (i/n)(1 − p)^(n − i))·R(i), R the sample's
+    autocovariances, p one over the mean length of a block."""
+    values = autoregressive(0.6, 60, seed=2)
+    away, count, p = values - values.mean(), len(values), 1.0 / block
+    expected = float(away @ away) / count
+    for lag in range(1, count):
+        weight = (1 - lag / count) * (1 - p) ** lag + (lag / count) * (1 - p) ** (count - lag)
+        expected += 2 * weight * float(away[lag:] @ away[: count - lag]) / count
+    means = values[stationary_rows(count, count, block, 60_000, np.random.default_rng(1))].mean(axis=1)
+    assert means.var() * count == pytest.approx(expected, rel=0.03)
+    assert means.mean() == pytest.approx(values.mean(), abs=4 * math.sqrt(expected / count / 60_000))
+
+
+@pytest.mark.parametrize("block", [1, 4, 15])
+def test_the_mean_of_a_circular_resample_has_the_papers_variance(block):
+    """Politis and Romano (1992): the blocks are drawn independently from the circle, so that n·Var is that of one block's sum over its
+    length."""
+    values = autoregressive(0.6, 60, seed=3)
+    away = values - values.mean()
+    sums = np.array([np.take(away, range(start, start + block), mode="wrap").sum() for start in range(60)])
+    means = values[circular_rows(60, 60, block, 60_000, np.random.default_rng(1))].mean(axis=1)
+    assert means.var() * 60 == pytest.approx(float(np.mean(sums**2)) / block, rel=0.03)
+
+
 def test_circular_blocks_have_one_length_and_wrap_round():
     rows = circular_rows(10, 12, 4, 500, np.random.default_rng(1)).reshape(-1, 4)
     assert ((rows[:, 1:] - rows[:, :-1]) % 10 == 1).all()

@@ -99,6 +99,16 @@ def test_the_newey_west_error_by_hand():
     assert newey_west_error(values, 2) == pytest.approx(math.sqrt(1 / 12))
 
 
+@pytest.mark.parametrize(("count", "lags"), [(50, 3), (100, 4), (365, 5), (1000, 6)])
+def test_the_newey_west_error_is_the_bartlett_sum_over_all_pairs(count, lags):
+    """The same from its other definition, Σᵢⱼ w(abs(i − j))·aᵢ·aⱼ / n² with Bartlett's weights; lags of Newey and West (1994)."""
+    values = differences(count)
+    away = values - values.mean()
+    distance = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
+    weights = np.clip(1.0 - distance / (lags + 1), 0.0, None)
+    assert newey_west_error(values) == pytest.approx(math.sqrt(away @ weights @ away) / count)
+
+
 def test_dependence_widens_the_error():
     steps = np.random.default_rng(1).standard_normal(1000)
     slow = np.convolve(steps, np.ones(3), mode="valid")

@@ -29,17 +29,19 @@ def noise(periods, trials, seed=1):
 
 
 def by_brute_force(matrix, blocks, measure):
-    """CSCV as the paper writes it, one split after the other: the probability, and the logits."""
+    """CSCV as the paper writes it, one split after the other: probability, logits, slope of test on training, share of losses."""
     size = len(matrix) // blocks
     pieces = [matrix[len(matrix) - size * blocks + k * size :][:size] for k in range(blocks)]
-    logits = []
+    logits, pairs = [], []
     for chosen in combinations(range(blocks), blocks // 2):
         train = np.concatenate([pieces[k] for k in chosen])
         test = np.concatenate([pieces[k] for k in range(blocks) if k not in chosen])
         scores = [part.mean(axis=0) / (part.std(axis=0, ddof=1) if measure == "sharpe" else 1.0) for part in (train, test)]
         rank = stats.rankdata(scores[1])[np.argmax(scores[0])] / (matrix.shape[1] + 1)
         logits.append(math.log(rank / (1 - rank)))
-    return np.mean([logit <= 0 for logit in logits]), logits
+        pairs.append((scores[0].max(), scores[1][np.argmax(scores[0])]))
+    trained, tested = np.array(pairs).T
+    return np.mean([logit <= 0 for logit in logits]), logits, stats.linregress(trained, tested).slope, np.mean(tested < 0)
 
 
 def test_the_hedge_fund_of_the_paper_has_the_papers_probabilities():
@@ -91,6 +93,19 @@ def test_the_best_of_many_without_skill_is_as_good_as_expected(trials, off):
     best = noise(10_000, trials).max(axis=1).mean()
     assert expected_maximum_sharpe(trials, 1.0) == pytest.approx(best, rel=off)
     assert expected_maximum_sharpe(trials, 0.04) == pytest.approx(0.2 * expected_maximum_sharpe(trials, 1.0))
+
+
+def test_five_years_allow_forty_five_trials():
+    """Bailey, Borwein, López de Prado and Zhu (2014), "Pseudo-mathematics and financial charlatanism": the best of 10 without skill has an
+    expected Sharpe ratio of 1.57; and with five years of data no more than 45 may be tried, or a ratio of 1 is to be expected of luck."""
+    assert expected_maximum_sharpe(10, 1.0) == pytest.approx(1.57, abs=0.005)
+    of_five_years = 1 / 5  # variance of an annualised Sharpe ratio that is truly 0
+    assert expected_maximum_sharpe(45, of_five_years) < 1.0 < expected_maximum_sharpe(46, of_five_years)
+
+
+def test_sixteen_blocks_make_the_papers_number_of_splits():
+    """C(16, 8), the example of the paper for S = 16."""
+    assert len(probability_of_overfitting(noise(64, 3)).logits) == math.comb(16, 8) == 12_870
 
 
 def test_an_estimate_without_any_error_is_certain():
@@ -156,10 +171,11 @@ def test_four_blocks_and_two_trials_by_hand():
 @pytest.mark.parametrize(("blocks", "periods", "trials"), [(4, 40, 3), (6, 67, 12), (8, 200, 30)])
 def test_all_splits_at_once_are_split_by_split(measure, blocks, periods, trials):
     matrix = noise(periods, trials, seed=blocks) + 0.05 * np.arange(trials)
-    probability, logits = by_brute_force(matrix, blocks, measure)
+    probability, logits, slope, losses = by_brute_force(matrix, blocks, measure)
     found = probability_of_overfitting(matrix, blocks, measure)
     assert found.probability == pytest.approx(probability)
     assert found.logits.tolist() == pytest.approx(logits)
+    assert (found.degradation, found.probability_of_loss) == (pytest.approx(slope), pytest.approx(losses))
     assert (found.trials, found.blocks) == (trials, blocks)
 
 

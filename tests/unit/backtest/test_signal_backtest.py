@@ -7,9 +7,10 @@ import empyrical
 import numpy as np
 import pytest
 
+from alpha_pulse.backtest.ratios import sharpe_ratio, sortino_ratio
 from alpha_pulse.backtest.signals import Backtest, BacktestConfig, mean_reversion_signal, momentum_signal, trend_following_signal
 from alpha_pulse.backtest.signals.evaluate import CHECK_ALL, combine, evaluate
-from alpha_pulse.backtest.signals.figures import annual_return, calmar_ratio, max_drawdown, returns_of, sharpe_ratio, sortino_ratio
+from alpha_pulse.backtest.signals.figures import annual_return, calmar_ratio, max_drawdown, returns_of
 from alpha_pulse.backtest.signals.series import PriceSeries
 from alpha_pulse.domain.orders import Side
 from alpha_pulse.errors import ConfigError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import runs
-from benchmarks.figures import DEMO, FIGURES, REPLAY_MEMORY, REPLAY_RECORDED, Reading
+from benchmarks.figures import AGAINST, COMPILING, DEMO, FIGURES, PEERS, REPLAY_MEMORY, REPLAY_RECORDED, SEARCH, Reading
 from benchmarks.install import core_names, core_size, required
 from benchmarks.latency import summary
 from benchmarks.report import as_json, machine, machine_line, number, table
@@ -22,7 +23,8 @@ from benchmarks.report import as_json, machine, machine_line, number, table
 def test_a_quick_run_yields_every_figure(tmp_path: Path):
     file = tmp_path / "new" / "bench.json"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file)]
-    done = subprocess.run(command, cwd=runs.ROOT, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - our own
+    environment = {**os.environ, "ALPHA_PULSE_PEERS": str(tmp_path)}  # no peer is there
+    done = subprocess.run(command, cwd=runs.ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - our own
     assert done.returncode == 0, done.stderr
     assert f"JSON: {file}" in done.stdout
 
@@ -31,11 +33,16 @@ def test_a_quick_run_yields_every_figure(tmp_path: Path):
     assert document["machine"]["cores"] > 0
     rows = {row["name"]: row for row in document["figures"]}
     assert list(rows) == [figure.name for figure in FIGURES]
+    peers = {figure.name for figure in (*PEERS.values(), *AGAINST.values())}
     for name, row in rows.items():
         assert name in done.stdout
         assert row["met"] is None, "a quick run judges nothing"
         if name == REPLAY_RECORDED.name and not runs.DATA.is_dir():
             assert row["not_measured"]
+        elif name in peers:
+            assert row["not_measured"].startswith("not installed")
+        elif name in (COMPILING.name, SEARCH.name):
+            assert row["not_measured"] == runs.ONLY_WHOLE
         elif "fill" not in name:  # two days of market may pass without one
             assert row["value"] > 0
             assert row["includes"]
@@ -80,6 +87,32 @@ def test_a_measurement_whose_data_is_missing_is_not_run():
 
     readings = runs.Measurement((DEMO,), run, lambda: "no data").readings(runs.QUICK)
     assert [(reading.value, reading.missing) for reading in readings] == [(None, "no data")]
+
+
+def test_each_peer_has_its_speed_and_how_many_times_as_fast_ours_is_or_why_not():
+    measured = runs.against({"fixed spacing": 60e6, "fixed spacing, both sides": 30e6}, {"vectorbt": 3e6, "hftbacktest": "not installed"})
+    assert measured == {
+        PEERS["vectorbt"]: (3.0,),
+        AGAINST["vectorbt", "fixed spacing"]: (20.0,),
+        AGAINST["vectorbt", "fixed spacing, both sides"]: (10.0,),
+        PEERS["hftbacktest"]: "not installed",
+        AGAINST["hftbacktest", "fixed spacing"]: "not installed",
+        AGAINST["hftbacktest", "fixed spacing, both sides"]: "not installed",
+    }
+
+
+def test_a_figure_that_one_run_lacks_says_why_beside_those_it_has():
+    speed, ratio = PEERS["vectorbt"], AGAINST["vectorbt", "fixed spacing"]
+    measurement = runs.Measurement((DEMO, speed, ratio), lambda _: {DEMO: (1.0,), speed: "not installed"})
+    readings = measurement.readings(runs.QUICK)
+    assert [(reading.value, reading.missing) for reading in readings] == [
+        (1.0, ""),
+        (None, "not installed"),
+        (None, "it did not happen in this run"),
+    ]
+    printed = StringIO()
+    Console(width=160, file=printed).print(table(readings, quick=False))
+    assert "not installed" in printed.getvalue()
 
 
 def test_the_machine_is_told_in_one_line():

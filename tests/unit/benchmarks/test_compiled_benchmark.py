@@ -6,7 +6,7 @@ import pytest
 
 from alpha_pulse.backtest.compiled.support import supported
 from benchmarks.compiled import CASES, sets, settings_of
-from benchmarks.peers import JOBS, WITHOUT_A_JOB, peer_speeds
+from benchmarks.peers import JOBS, peer_speeds
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -24,23 +24,23 @@ def test_the_sets_of_the_sweep_differ_and_are_supported():
 def test_a_peer_that_is_not_installed_is_named_as_such(monkeypatch, tmp_path):
     monkeypatch.setenv("ALPHA_PULSE_PEERS", str(tmp_path))
     found = peer_speeds(10)
-    assert set(found) == {*JOBS, *WITHOUT_A_JOB}
+    assert set(found) == set(JOBS)
     assert all(str(found[name]).startswith("not installed") for name in JOBS)
 
 
-def test_a_peer_that_fails_says_how(monkeypatch, tmp_path):
-    python = tmp_path / "backtesting" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text("#!/bin/sh\necho 'no module of that name' >&2\nexit 1\n")
-    python.chmod(0o755)
-    monkeypatch.setenv("ALPHA_PULSE_PEERS", str(tmp_path))
-    assert peer_speeds(10)["backtesting"] == "failed: no module of that name"
-
-
-def test_what_a_peer_took_is_told_as_bars_a_second(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("echo 'no module of that name' >&2; exit 1", "failed: no module of that name"),
+        ("""echo '{"seconds": 2.0, "fills": 3}'""", 500.0),
+        ("""echo '{"seconds": 2.0, "fills": 0}'""", "failed: it filled nothing"),
+    ],
+    ids=["fails", "runs", "fills nothing"],
+)
+def test_what_a_peer_took_is_told_as_bars_a_second_and_how_it_failed(monkeypatch, tmp_path, program, told):
     python = tmp_path / "vectorbt" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text("#!/bin/sh\necho '{\"seconds\": 2.0}'\n")
+    python.write_text(f"#!/bin/sh\n{program}\n")
     python.chmod(0o755)
     monkeypatch.setenv("ALPHA_PULSE_PEERS", str(tmp_path))
-    assert peer_speeds(1000)["vectorbt"] == 500.0
+    assert peer_speeds(1000)["vectorbt"] == told

@@ -57,6 +57,35 @@ def test_columns_are_found_under_the_names_that_are_given(tmp_path):
         read_table(path, ("close",), named={"close": "Shut"})
 
 
+CSV = {
+    "plain": "timestamp,price\n1704067200000,0.1\n1704067260000,123456.789012345678\n",
+    "with a mark, blanks and other line ends": "\ufefftimestamp, price \r\n 1704067200000 , 1e-7\r\n\r\n1704067260000,+.5\r\n\r\n",
+    "quoted": '"timestamp","note","price"\n"1704067200000","a, b","7"\n1704067260000,"say ""c""",8\n',
+    "with rows of more columns": "timestamp,price\n1704067200000,1,2\n1704067260000,3\n1704067320000,4,5,6\n",
+    "with days among numbers": "timestamp,price\n1704067200000,1\n2024-01-01T00:01:00,2\n",
+    "with digits in groups": "timestamp,price\n1704067200000,1\n1704067260000,1_000\n",
+    "with a price that is none": "timestamp,price\n1704067200000,nan\n1704067260000,-inf\n",
+    "with a header alone": "timestamp,price\n\n",
+}
+
+
+@pytest.mark.parametrize("name", CSV)
+def test_numbers_read_in_bulk_are_those_read_cell_by_cell(tmp_path, name):
+    path = tmp_path / "it.csv"
+    path.write_text(CSV[name], encoding="utf-8", newline="")
+    bulk, cells = (read_table(path, ("timestamp", "price"), lenient=lenient) for lenient in (False, True))
+    assert bulk.tobytes() == cells.tobytes()
+    assert bulk.shape == cells.shape
+
+
+def test_the_row_that_is_no_number_is_named_however_many_were_read_in_bulk(tmp_path):
+    path = tmp_path / "it.csv"
+    path.write_text("timestamp,price\n" + "1704067200000,1\n" * 9_000 + "1704067200000,#2\n")
+    with pytest.raises(DataError) as refused:
+        read_table(path, ("timestamp", "price"))
+    assert refused.value.row == 9_001
+
+
 def test_a_lenient_reading_makes_nan_of_what_is_no_number(tmp_path):
     path = tmp_path / "it.csv"
     path.write_text("timestamp,open\n1,2\nx,y\n3\n")

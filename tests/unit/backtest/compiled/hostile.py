@@ -80,6 +80,8 @@ class Market:
         )
 
 
+SIZERS = ("constant", "constant", "constant", "spline", "signal", "blend")
+
 CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
     "inventory": {
         "quantity": ("1", "-1", "0.73456", "12.5", "-3.21"),
@@ -160,6 +162,7 @@ def some_settings(seed: int) -> Settings | None:
     chosen = {
         section: {name: values[int(random.integers(len(values)))] for name, values in fields.items()} for section, fields in CHOICES.items()
     }
+    chosen["hedge"]["sizer"] = SIZERS[int(random.integers(len(SIZERS)))]
     try:
         return Settings.read({**PLAIN, **chosen})
     except ConfigError:

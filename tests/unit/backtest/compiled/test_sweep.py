@@ -67,10 +67,10 @@ def test_threads_change_no_row(market):
 
 
 def test_a_set_that_cannot_run_is_a_row_with_its_reason(market):
-    wrong = Settings.read({**PLAIN, "feed": FEED, "hedge": {"sizer": "spline"}})
+    wrong = Settings.read({**PLAIN, "feed": FEED, "risk": {"var_method": "cornish_fisher"}})
     rows = {row.number: row for row in sweep([SETS[0], wrong], market)}
     assert rows[0].error == ""
-    assert "hedge.sizer" in rows[1].error
+    assert "risk.var_method" in rows[1].error
 
 
 def test_sets_are_drawn_as_they_are_run(market):

@@ -16,7 +16,9 @@ from alpha_pulse.backtest.compiled.record import run_compiled
 from alpha_pulse.backtest.compiled.twin import run_twin
 from alpha_pulse.backtest.metrics import equity, equity_paths
 from alpha_pulse.backtest.replay import replay
+from alpha_pulse.domain.market import Bar
 from alpha_pulse.settings import Settings
+from alpha_pulse.testing.markets import update
 from tests.unit.backtest.compiled.both import assert_same, run_bot, trades, twin_on, twin_trades
 from tests.unit.backtest.compiled.hostile import PLAIN, Market, some_settings
 
@@ -91,6 +93,29 @@ def test_on_a_simulated_market_the_records_are_the_same(name):
     assert [(m.ts_ms, m.ratio, m.floor) for m in twin.moves] == [(m.ts_ms, m.ratio, m.floor) for m in bot.moves]
 
 
+SIZERS: dict[str, dict[str, Any]] = {
+    "spline": {"hedge": {"sizer": "spline", "lower_after_hours": 2, "max_cost_share": 5}},
+    "spline that is tilted": {"hedge": {"sizer": "spline", "funding_tilt": 0.3, "funding_tilt_full": 0.1, "max_cost_share": 0.05}},
+    "signal": {"hedge": {"sizer": "signal", "ratio": 0.4, "max_cost_share": 5}},
+    "blend": {"hedge": {"sizer": "blend", "min_ratio": 0.2}, "sizers": {"sentiment": 0.5}},
+    "spline of coins owed": {"inventory": {"quantity": -1}, "hedge": {"sizer": "spline"}},
+}
+
+
+@pytest.mark.parametrize("name", SIZERS)
+def test_with_every_sizer_the_ratio_moves_alike(name):
+    settings = settings_of(SIZERS[name], source="simulated", days=6, seed=19)
+    bot, twin = asyncio.run(replay(settings)), asyncio.run(run_compiled(settings))
+    assert trades(twin.fills) == trades(bot.fills)
+    assert list(twin.ratio) == list(bot.ratio)
+    assert len(set(twin.ratio)) > 2
+    np.testing.assert_allclose(twin.wallet, bot.wallet, rtol=1e-9)
+    market = asyncio.run(read_market(settings))
+    every_bar = run_twin(settings, market, skips=False)
+    assert int(run_twin(settings, market).state.ticks) < int(every_bar.state.ticks)
+    assert every_bar.path.tolist() == run_twin(settings, market).path.tolist()
+
+
 def test_the_path_and_its_drawdown_are_those_of_the_record():
     settings = settings_of(SYMMETRIC, source="simulated", days=4, seed=3)
     record, market = asyncio.run(replay(settings)), asyncio.run(read_market(settings))
@@ -119,6 +144,23 @@ def test_on_hostile_markets_every_event_happens_and_nothing_differs():
         counted.update({name: int(twin.state[name]) for name in EVENTS})
     assert runs > 15
     assert all(counted[name] > 0 for name in EVENTS), counted
+
+
+def test_a_thin_book_after_one_of_unknown_depth_is_looked_at():
+    """The assessor asks for more the thinner the book; where none is known it asks for least."""
+    scores = {"max_hold_minutes": 480, "reduce_score": 12, "partial_score": 36, "full_score": 46, "liquidate_score": 61}
+    changes = {
+        "inventory": {"acquired_at": "2024-12-31T12:00:00Z"},
+        "inventory_risk": {"enabled": True, **scores},
+        "hedge": {"ratio": "0.3"},
+    }
+    settings = settings_of(changes, source="simulated", days=1)
+    still = Bar(60_000.0, 60_000.0, 60_000.0, 60_000.0, 0.0)
+    updates = [update(k, still, bid_depth=depth, ask_depth=depth) for k, depth in enumerate([0.0] * 9 + [2e5, 0.0, 0.0])]
+    bot = asyncio.run(run_bot(settings, updates))
+    assert bot is not None
+    assert [float(fill.quantity) for fill in bot.fills] == [0.5, 0.49]
+    assert_same(bot, twin_on(settings, updates))
 
 
 @pytest.mark.soak

@@ -19,6 +19,7 @@ from alpha_pulse.backtest.search.folds import Division, folds_of
 from alpha_pulse.backtest.search.market_data import MarketData, Part, PartFeed, read_data
 from alpha_pulse.domain.catalog import builtin_instrument, hedge_pair
 from alpha_pulse.errors import ConfigError
+from alpha_pulse.hedging.risk.tail import VarMethod
 from alpha_pulse.settings import Settings
 from tests.unit.backtest.search.searching import HOUR_MS, START_MS, market_file, settings_on
 
@@ -116,10 +117,10 @@ def test_a_market_without_an_end_cannot_be_searched_on(feed):
 
 def test_what_the_twin_refuses_the_replay_runs_and_says_so(tmp_path: Path):
     settings = settings_on(market_file(tmp_path, days=8))
-    spline = settings.model_copy(update={"hedge": settings.hedge.model_copy(update={"sizer": "spline"})})
+    fat_tails = settings.model_copy(update={"risk": settings.risk.model_copy(update={"var_method": VarMethod.CORNISH_FISHER})})
     data = asyncio.run(read_data(settings))
-    job = Job(0, spline, Part(0, data.bars))
+    job = Job(0, fat_tails, Part(0, data.bars))
     found = Evaluator(data, "auto").run(job)
     assert (found.engine, found.error) == ("replay", "")
-    assert found.note.startswith("Run by the replay, not the compiled twin: hedge.sizer")
+    assert found.note.startswith("Run by the replay, not the compiled twin: risk.var_method")
     assert "is not supported" in Evaluator(data, "compiled").run(job).error
