@@ -8,6 +8,7 @@ import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import stamina
@@ -27,6 +28,7 @@ from alpha_pulse.hedging.common.interfaces import Clock, IdSource, MarketFeed, S
 from alpha_pulse.hedging.grid.bot import GridHedgeBot
 from alpha_pulse.hedging.risk.analyzers.budget import DailyBudget
 from alpha_pulse.hedging.risk.portfolio import PortfolioBook
+from alpha_pulse.hedging.state.locks import HEARTBEAT_MS, Vitals
 from alpha_pulse.hedging.state.notifying import NotifyingStore
 from alpha_pulse.hedging.state.store import SqlStore
 from alpha_pulse.hedging.state.why import recent_advice
@@ -36,6 +38,7 @@ from alpha_pulse.runtime.clock import SimulatedClock, SystemClock
 from alpha_pulse.runtime.database import open_database
 from alpha_pulse.runtime.ids import SeededIds, SystemIds
 from alpha_pulse.runtime.logging import configure_logging, register_secret
+from alpha_pulse.runtime.loop_lag import LoopLag
 from alpha_pulse.runtime.notify.notifier import Notifier, create_notifier
 from alpha_pulse.runtime.process import SystemHost
 from alpha_pulse.settings import Settings, each_pair
@@ -133,8 +136,10 @@ async def run_bot(settings: Settings) -> int:
     pairs = each_pair(settings)
     notifier = create_notifier(settings.notify, SystemClock())
     engine = await open_database(settings.store.url)
+    lag = LoopLag(HEARTBEAT_MS / 1000.0)
+    feeling = asyncio.create_task(lag.feel(), name="loop lag")
     try:
-        bots = await _bots(pairs, engine, notifier)
+        bots = await build_bots(pairs, engine, lag, notifier)
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop_all, bots, f"signal {number.name}", stopping)
@@ -143,13 +148,28 @@ async def run_bot(settings: Settings) -> int:
         runs = (_run_beside(bot, one, stopping) for bot, one in zip(bots, pairs, strict=True))
         return max(_exit_code(end, one) for end, one in zip(await asyncio.gather(*runs, return_exceptions=True), pairs, strict=True))
     finally:
+        feeling.cancel()
+        await asyncio.gather(feeling, return_exceptions=True)
         await engine.dispose()
         if notifier is not None:
             await asyncio.to_thread(notifier.close)
 
 
-async def _bots(pairs: tuple[Settings, ...], engine: AsyncEngine, notifier: Notifier | None = None) -> list[GridHedgeBot]:
-    """One bot for each pair, on one store and in one portfolio. Made-up and recorded markets keep step."""
+async def build_bots(
+    pairs: tuple[Settings, ...], engine: AsyncEngine, lag: LoopLag | None = None, notifier: Notifier | None = None
+) -> list[GridHedgeBot]:
+    """One bot for each pair, on one store and in one portfolio, not started. Made-up and recorded markets keep step.
+
+    Args:
+        pairs: their settings, from ``each_pair``.
+        engine: the open database.
+        lag: what feels the event loop's lag, for the heartbeats; without it they tell of none.
+        notifier: who is told of alerts.
+
+    Raises:
+        ConfigError: the pairs name different accounts, or a part cannot be made as it is set.
+    """
+    lag = LoopLag(HEARTBEAT_MS / 1000.0) if lag is None else lag
     step = Lockstep() if len(pairs) > 1 and pairs[0].feed.source != "ccxt" else None
     names = [hedge_pair(one.symbol).perpetual for one in pairs]
     together = Together(
@@ -165,8 +185,17 @@ async def _bots(pairs: tuple[Settings, ...], engine: AsyncEngine, notifier: Noti
     for one, name, feed in zip(pairs, names, feeds, strict=True):
         every_ms = _COMMANDS_EVERY_MS if one.feed.source == "ccxt" else 0
         store, journal = SqlStore(engine, host=SystemHost(), commands_every_ms=every_ms), SqlJournal(engine, name)
-        bots.append(build_bot(one, store=store, journal=journal, feed=feed, together=together))
+        bot = build_bot(one, store=store, journal=journal, feed=feed, together=together)
+        store.vitals = partial(vitals_of, bot, lag)
+        bots.append(bot)
     return bots
+
+
+def vitals_of(bot: GridHedgeBot, lag: LoopLag) -> Vitals:
+    """How a running bot is. Its market's time may be simulated, and so is the age then."""
+    market = None if bot.last is None else bot.data_provider.current(bot.symbol)
+    age = None if market is None else (bot.broker.clock.now_ms() - market.raw.close_ms) / 1000.0
+    return Vitals(lag.lag_s, age)
 
 
 def _one_exchange(pairs: tuple[Settings, ...]) -> ExchangeSettings:

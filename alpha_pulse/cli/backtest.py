@@ -7,26 +7,39 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpha_pulse.cli.options import ConfigOption, Flags, SetOption, SymbolOption, console, load_pair, recorded, writable_folder
+from alpha_pulse.cli.options import (
+    ConfigOption,
+    Flags,
+    FundingOption,
+    MarkOption,
+    PerpOption,
+    SetOption,
+    SinceOption,
+    SpotOption,
+    SymbolOption,
+    TimeframeOption,
+    UntilOption,
+    console,
+    load_pair,
+    recorded,
+    stored,
+    writable_folder,
+)
 from alpha_pulse.errors import ConfigError
 
 if TYPE_CHECKING:
     from alpha_pulse.settings import Settings
 
 
-def _file(name: str, what: str) -> object:
-    return typer.Option(f"--{name}", metavar="FILE", help=what)
-
-
 def backtest(
     config: ConfigOption = None,
-    spot: Annotated[str | None, _file("spot", "Recorded spot candles (CSV, or Parquet with the backtest extra).")] = None,
-    perp: Annotated[str | None, _file("perp", "Recorded candles of the perpetual.")] = None,
-    funding: Annotated[str | None, _file("funding", "Recorded funding rates.")] = None,
-    mark: Annotated[str | None, _file("mark", "Recorded mark-price candles.")] = None,
-    since: Annotated[str | None, typer.Option("--since", metavar="DATE", help="First day, of candles in the store.")] = None,
-    until: Annotated[str | None, typer.Option("--until", metavar="DATE", help="The day before which to end.")] = None,
-    timeframe: Annotated[str | None, typer.Option("--timeframe", metavar="NAME", help="Of candles in the store. [default: 1m]")] = None,
+    spot: SpotOption = None,
+    perp: PerpOption = None,
+    funding: FundingOption = None,
+    mark: MarkOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    timeframe: TimeframeOption = None,
     store: Annotated[str | None, typer.Option("--store", metavar="DIR", help="The store of `data download`. [default: var/data]")] = None,
     symbol: SymbolOption = None,
     inventory: Annotated[str | None, typer.Option("--inventory", metavar="COINS", help="Coins held.")] = None,
@@ -39,6 +52,13 @@ def backtest(
     export: Annotated[
         str | None, typer.Option("--export", metavar="FORMAT", help="Write every bar, fill and figure as csv, parquet or json too.")
     ] = None,
+    monte_carlo: Annotated[
+        int, typer.Option("--monte-carlo", metavar="N", help="Run on N resampled markets too: how much of the result was the path.")
+    ] = 0,
+    block_days: Annotated[
+        float | None, typer.Option("--block-days", metavar="DAYS", help="Mean length of their blocks. [default: from the data]")
+    ] = None,
+    monte_carlo_seed: Annotated[int, typer.Option("--monte-carlo-seed", help="Equal seeds give equal markets.")] = 42,
     assignments: SetOption = None,
 ) -> None:
     """Run the bot on recorded candles: what it would have done, cost and protected from, under each fill rule.
@@ -50,7 +70,7 @@ def backtest(
         "inventory.quantity": ("--inventory", inventory),
         "paper.fill_rule": ("--fill-rule", fill_rule),
         **recorded(spot, perp, funding, mark),
-        **_stored(since, until, timeframe, store),
+        **stored(since, until, timeframe, store),
     }
     settings = load_pair(config, assignments, flags, symbol)
     _check_market(settings)
@@ -61,14 +81,19 @@ def backtest(
     from alpha_pulse.backtest.backtest_console import render  # noqa: PLC0415 - as above
     from alpha_pulse.backtest.engines import check_engine  # noqa: PLC0415 - as above
     from alpha_pulse.backtest.export import check_format  # noqa: PLC0415 - as above
+    from alpha_pulse.backtest.monte_carlo import MonteCarloPlan  # noqa: PLC0415 - as above
     from alpha_pulse.backtest.run import run_backtest  # noqa: PLC0415 - as above
     from alpha_pulse.settings import one_pair  # noqa: PLC0415 - as above
 
     settings = one_pair(settings)
     chosen = check_engine(engine)
     form = None if export is None else check_format(export)
+    plan = MonteCarloPlan(monte_carlo, block_days, monte_carlo_seed) if monte_carlo else None
+    if plan is not None:
+        plan.check()
     writable_folder(out, "--out")
     what = "Hedging" if one_rule else "Hedging under three fill rules"
+    what += f", and on {monte_carlo:,} markets" if monte_carlo else ""
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=1.0)
         found = run_backtest(
@@ -77,20 +102,10 @@ def backtest(
             engine=chosen,
             every_rule=not one_rule,
             export=form,
+            monte_carlo=plan,
             progress=lambda share: bar.update(task, completed=share),
         )
     render(found, console())
-
-
-def _stored(since: str | None, until: str | None, timeframe: str | None, store: str | None) -> Flags:
-    """The flags that mean candles of the store; one of them is enough."""
-    given: Flags = {
-        "feed.since": ("--since", since),
-        "feed.until": ("--until", until),
-        "feed.timeframe": ("--timeframe", timeframe),
-        "feed.store": ("--store", store),
-    }
-    return given | {"feed.source": ("--since, --until, --timeframe, --store", "stored")} if any((since, until, timeframe, store)) else given
 
 
 def _check_market(settings: Settings) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from alpha_pulse.backtest.compare import Compared, Protection
+    from alpha_pulse.settings import Settings
 
 SIZERS = "constant,spline,signal,blend"
 _LEAST_DAYS = "60"
@@ -35,13 +36,7 @@ def compare_sizers(
         "mode": ("compare-sizers", "paper"),
         **recorded(spot, perp, funding, mark),
     }
-    settings = load_pair(config, assignments, flags, symbol)
-    if settings.feed.source == "ccxt":
-        raise ConfigError("a live market cannot be run twice.", field="feed.source", value="ccxt", fix="give --spot and --perp")
-    if settings.feed.source == "simulated" and settings.feed.days is None:
-        settings = load_pair(config, assignments, flags | {"feed.days": ("compare-sizers", _LEAST_DAYS)}, symbol)
-    if settings.inventory.stated_coins() == 0:
-        raise ConfigError("a neutral grid protects nothing.", field="inventory.quantity", value=0, fix="give the coins that are held")
+    settings = _settings(config, assignments, flags, symbol)
     names = [name.strip() for name in sizers.split(",") if name.strip()]
     if not names:
         raise ConfigError("names no sizer.", field="--sizers", value=sizers, fix=f"write {SIZERS}")
@@ -62,6 +57,18 @@ def compare_sizers(
         found = asyncio.run(compare(settings, names, lambda share: bar.update(task, completed=share)))
     console().print(_table(settings.symbol, found))
     console().print(_reading(found), highlight=False)
+
+
+def _settings(config: str | None, assignments: list[str] | None, flags: Flags, symbol: str | None) -> Settings:
+    """Settings of a hedge on a market that ends."""
+    settings = load_pair(config, assignments, flags, symbol)
+    if settings.feed.source == "ccxt":
+        raise ConfigError("a live market cannot be run twice.", field="feed.source", value="ccxt", fix="give --spot and --perp")
+    if settings.feed.source == "simulated" and settings.feed.days is None:
+        settings = load_pair(config, assignments, flags | {"feed.days": ("compare-sizers", _LEAST_DAYS)}, symbol)
+    if settings.inventory.stated_coins() == 0:
+        raise ConfigError("a neutral grid protects nothing.", field="inventory.quantity", value=0, fix="give the coins that are held")
+    return settings
 
 
 def _table(pair: str, found: Sequence[Compared]) -> Table:

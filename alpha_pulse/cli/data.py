@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from alpha_pulse.market.store.checking import Examined
+    from alpha_pulse.market.store.downloading import DownloadRequest, Fetched
     from alpha_pulse.market.store.importing import Proposal
     from alpha_pulse.market.store.series import Market, Series
 
@@ -45,16 +46,8 @@ def download(
     root: RootOption = ROOT,
 ) -> None:
     """Fetch an exchange's candles, mark prices and funding into the store, or go on where that stopped."""
-    import asyncio  # noqa: PLC0415 - slow to import; --help does without
-    import logging  # noqa: PLC0415 - as above
-
-    from rich.console import Console  # noqa: PLC0415 - as above
-    from rich.progress import Progress, TaskID  # noqa: PLC0415 - as above
-
-    from alpha_pulse.domain.catalog import hedge_pair  # noqa: PLC0415 - as above
-    from alpha_pulse.market.store.candle_store import CandleStore  # noqa: PLC0415 - as above
-    from alpha_pulse.market.store.downloading import MARKETS, DownloadRequest, download  # noqa: PLC0415 - as above
-    from alpha_pulse.runtime.clock import SystemClock  # noqa: PLC0415 - as above
+    from alpha_pulse.domain.catalog import hedge_pair  # noqa: PLC0415 - slow to import; --help does without
+    from alpha_pulse.market.store.downloading import MARKETS, DownloadRequest  # noqa: PLC0415 - as above
 
     request = DownloadRequest(
         pair=hedge_pair(pair),
@@ -66,6 +59,23 @@ def download(
         fill_gaps=fill_gaps,
         rest_url=rest_url,
     )
+    for one in _fetched(root, request):
+        typer.echo(f"{one.series}: {'skipped, ' + one.skipped if one.skipped else one.written}")
+    typer.echo(f"Stored in {root}. Look at it with: alpha-pulse data check {request.pair.name}")
+
+
+def _fetched(root: Path, request: DownloadRequest) -> list[Fetched]:
+    """Download with a progress bar a series, on standard error."""
+    import asyncio  # noqa: PLC0415 - slow to import; --help does without
+    import logging  # noqa: PLC0415 - as above
+
+    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.progress import Progress, TaskID  # noqa: PLC0415 - as above
+
+    from alpha_pulse.market.store.candle_store import CandleStore  # noqa: PLC0415 - as above
+    from alpha_pulse.market.store.downloading import download  # noqa: PLC0415 - as above
+    from alpha_pulse.runtime.clock import SystemClock  # noqa: PLC0415 - as above
+
     logging.getLogger("stamina").addHandler(logging.NullHandler())  # a request that is repeated is no news
     with Progress(console=Console(stderr=True), transient=True) as bar:
         tasks: dict[Series, TaskID] = {}
@@ -75,10 +85,7 @@ def download(
                 tasks[series] = bar.add_task(str(series), total=1.0)
             bar.update(tasks[series], completed=share)
 
-        fetched = asyncio.run(download(CandleStore(root), request, SystemClock(), on_progress=told))
-    for one in fetched:
-        typer.echo(f"{one.series}: {'skipped, ' + one.skipped if one.skipped else one.written}")
-    typer.echo(f"Stored in {root}. Look at it with: alpha-pulse data check {request.pair.name}")
+        return asyncio.run(download(CandleStore(root), request, SystemClock(), on_progress=told))
 
 
 @data_app.command("list")

@@ -8,7 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from alpha_pulse.cli.options import Flags, SetOption, SymbolOption, console, load_pair, recorded, writable_folder
+from alpha_pulse.cli.options import (
+    Flags,
+    FundingOption,
+    MarkOption,
+    PerpOption,
+    SetOption,
+    SinceOption,
+    SpotOption,
+    SymbolOption,
+    TimeframeOption,
+    UntilOption,
+    console,
+    load_pair,
+    recorded,
+    stored,
+    writable_folder,
+)
 
 if TYPE_CHECKING:
     from alpha_pulse.backtest.search.engine import EngineChoice
@@ -19,17 +35,13 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-def _file(name: str, what: str) -> Any:
-    return typer.Option(f"--{name}", metavar="FILE", help=what)
-
-
 def optimize(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="YAML settings to begin with; what is not varied stays as it is.")],
     vary: Annotated[
         list[str] | None,
         typer.Option("--vary", metavar="KEY=RANGE", help="A field to search: KEY=LOW..HIGH, LOW..HIGH/STEP, LOW..HIGH:log, or A,B,C."),
     ] = None,
-    space: Annotated[str | None, _file("space", "Fields to search, in a YAML file; --vary beats it.")] = None,
+    space: Annotated[str | None, typer.Option("--space", metavar="FILE", help="Fields to search, in a YAML file; --vary beats it.")] = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,13 +73,13 @@ def optimize(
     study: Annotated[
         str, typer.Option("--study", metavar="NAME", help="A study of this name in the storage is taken up again.")
     ] = "search",
-    spot: Annotated[str | None, _file("spot", "Recorded spot candles (CSV, or Parquet with the backtest extra).")] = None,
-    perp: Annotated[str | None, _file("perp", "Recorded candles of the perpetual.")] = None,
-    funding: Annotated[str | None, _file("funding", "Recorded funding rates.")] = None,
-    mark: Annotated[str | None, _file("mark", "Recorded mark-price candles.")] = None,
-    since: Annotated[str | None, typer.Option("--since", metavar="DATE", help="First day, of candles in the store.")] = None,
-    until: Annotated[str | None, typer.Option("--until", metavar="DATE", help="The day before which to end.")] = None,
-    timeframe: Annotated[str | None, typer.Option("--timeframe", metavar="NAME", help="Of candles in the store. [default: 1m]")] = None,
+    spot: SpotOption = None,
+    perp: PerpOption = None,
+    funding: FundingOption = None,
+    mark: MarkOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    timeframe: TimeframeOption = None,
     symbol: SymbolOption = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report and its data go.")] = Path("out/optimize"),
     assignments: SetOption = None,
@@ -80,7 +92,7 @@ def optimize(
     flags: Flags = {
         "mode": ("optimize", "paper"),
         **recorded(spot, perp, funding, mark),
-        **_stored(since, until, timeframe),
+        **stored(since, until, timeframe),
     }
 
     from alpha_pulse.backtest.search.folds import Division  # noqa: PLC0415 - slow to import; --help does without
@@ -147,13 +159,3 @@ def _template(config: str, assignments: list[str] | None, symbol: str | None, se
         own = settings
     base = given_values(own)
     return lambda params: render(candidate(base, params))
-
-
-def _stored(since: str | None, until: str | None, timeframe: str | None) -> Flags:
-    """The flags that mean candles of the store; one of them is enough."""
-    given: Flags = {
-        "feed.since": ("--since", since),
-        "feed.until": ("--until", until),
-        "feed.timeframe": ("--timeframe", timeframe),
-    }
-    return given | {"feed.source": ("--since, --until, --timeframe", "stored")} if any((since, until, timeframe)) else given

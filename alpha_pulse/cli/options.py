@@ -19,6 +19,15 @@ SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE
 ModeOption = Annotated[str | None, typer.Option("--mode", metavar="MODE", help="paper, recommendation or real.")]
 FeedOption = Annotated[str | None, typer.Option("--feed", metavar="SOURCE", help="simulated, recorded or ccxt.")]
 SymbolOption = Annotated[str | None, typer.Option("--symbol", metavar="PAIR", help="The hedge pair, e.g. BTCUSDT.")]
+SpotOption = Annotated[
+    str | None, typer.Option("--spot", metavar="FILE", help="Recorded spot candles (CSV, or Parquet with the backtest extra).")
+]
+PerpOption = Annotated[str | None, typer.Option("--perp", metavar="FILE", help="Recorded candles of the perpetual.")]
+FundingOption = Annotated[str | None, typer.Option("--funding", metavar="FILE", help="Recorded funding rates.")]
+MarkOption = Annotated[str | None, typer.Option("--mark", metavar="FILE", help="Recorded mark-price candles.")]
+SinceOption = Annotated[str | None, typer.Option("--since", metavar="DATE", help="First day, of candles in the store.")]
+UntilOption = Annotated[str | None, typer.Option("--until", metavar="DATE", help="The day before which to end.")]
+TimeframeOption = Annotated[str | None, typer.Option("--timeframe", metavar="NAME", help="Of candles in the store. [default: 1m]")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 Flags = dict[str, tuple[str, str | None]]
@@ -62,6 +71,18 @@ def recorded(spot: str | None, perp: str | None, funding: str | None, mark: str 
         "feed.mark": ("--mark", mark),
     }
     return files | {"feed.source": ("--spot, --perp", "recorded")} if any((spot, perp, funding, mark)) else files
+
+
+def stored(since: str | None, until: str | None, timeframe: str | None, store: str | None = None) -> Flags:
+    """The flags that mean candles of the store; one of them is enough."""
+    given: Flags = {
+        "feed.since": ("--since", since),
+        "feed.until": ("--until", until),
+        "feed.timeframe": ("--timeframe", timeframe),
+        "feed.store": ("--store", store),
+    }
+    typed = ", ".join(flag for flag, value in given.values() if value is not None)
+    return given | {"feed.source": (typed, "stored")} if typed else given
 
 
 def load_pair(config: str | None, assignments: list[str] | None, flags: Flags, symbol: str | None) -> Settings:

@@ -13,8 +13,12 @@ from alpha_pulse.cli.options import (
     ConfigOption,
     FeedOption,
     Flags,
+    FundingOption,
+    MarkOption,
     ModeOption,
+    PerpOption,
     SetOption,
+    SpotOption,
     SymbolOption,
     console,
     load_pair,
@@ -28,16 +32,12 @@ if TYPE_CHECKING:
 DEMO_DAYS = "30"
 
 
-def _file(name: str, what: str) -> object:
-    return typer.Option(f"--{name}", metavar="FILE", help=what)
-
-
 def demo(
     config: ConfigOption = None,
-    spot: Annotated[str | None, _file("spot", "Recorded spot candles (CSV, or Parquet with the backtest extra).")] = None,
-    perp: Annotated[str | None, _file("perp", "Recorded candles of the perpetual.")] = None,
-    funding: Annotated[str | None, _file("funding", "Recorded funding rates.")] = None,
-    mark: Annotated[str | None, _file("mark", "Recorded mark-price candles.")] = None,
+    spot: SpotOption = None,
+    perp: PerpOption = None,
+    funding: FundingOption = None,
+    mark: MarkOption = None,
     symbol: SymbolOption = None,
     inventory: Annotated[str | None, typer.Option("--inventory", metavar="COINS", help="Coins held. [default: 1]")] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report and its data go.")] = Path("out/demo"),

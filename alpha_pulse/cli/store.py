@@ -117,6 +117,9 @@ class StatusRow:
     risk_state: str = RiskState.NORMAL.value
     reasons: tuple[str, ...] = ()
     last_tick_ms: int = 0  # market time; 0 before the first
+    heartbeat_ms: int | None = None  # of a running bot, about every 10 s; the next two are as of it
+    loop_lag_s: float | None = None  # how late its event loop was lately, at worst
+    stream_age_s: float | None = None  # age of its last market update
 
 
 async def status_rows(settings: Settings) -> Sequence[StatusRow]:
@@ -144,6 +147,9 @@ def _row(bot: BotStatus, last: LastEvent | None) -> StatusRow:
         pid=bot.holder.process.pid if bot.holder is not None and bot.running else None,
         short=held,
     )
+    if bot.holder is not None and bot.running:
+        vitals = bot.holder.vitals
+        row = replace(row, heartbeat_ms=bot.holder.heartbeat_ms, loop_lag_s=vitals.loop_lag_s, stream_age_s=vitals.stream_age_s)
     if last is None:
         return row
     tick = last.payload

@@ -14,12 +14,13 @@ from alpha_pulse.hedging.state.queries import StoredTicket
 _DAY_S = 86_400
 _MINUTE_S = 60
 _NONE = "–"
+_BOT = ("pair", "account", "running", "price", "inventory", "short", "hedge", "PnL", "drawdown", "risk", "last tick", "stream, loop lag")
 
 
 def status_table(rows: Sequence[StatusRow], now_ms: int) -> Table:
     """One line for each bot."""
     table = Table(title="Bots", title_justify="left")
-    for heading in ("pair", "account", "running", "price", "inventory", "short", "hedge", "PnL", "drawdown", "risk", "last tick"):
+    for heading in _BOT:
         table.add_column(heading, justify="left" if heading in {"pair", "account", "running", "risk"} else "right", overflow="fold")
     for row in rows:
         table.add_row(
@@ -34,13 +35,14 @@ def status_table(rows: Sequence[StatusRow], now_ms: int) -> Table:
             _number(row.drawdown, ".2%"),
             escape(": ".join((row.risk_state, *([", ".join(row.reasons)] if row.reasons else [])))),
             age(row.last_tick_ms, now_ms),
+            f"{_number(row.stream_age_s, '.1f', ' s')}, {_number(row.loop_lag_s, '.3f', ' s')}",
             style="" if row.running else "dim",
         )
     return table
 
 
-def _number(value: float | None, form: str) -> str:
-    return _NONE if value is None else format(value, form)
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return _NONE if value is None else f"{value:{form}}{unit}"
 
 
 def age(then_ms: int, now_ms: int) -> str:

@@ -30,42 +30,22 @@ class PrivateAnnouncer:
     # --- private, futures ---------------------------------------------------------------------------------------------
     def order(self, account: FakeAccount, order: VenueOrder, execution: str, trade: Trade | None = None) -> None:
         """An order was accepted, changed, filled or ended."""
-        fill: dict[str, Any] = {}
-        if trade is not None:
-            fill = {
-                "last_quantity": trade.quantity,
-                "last_price": trade.price,
-                "fee": trade.commission,
-                "fee_asset": trade.commission_asset,
-                "trade_id": trade.id,
-                "maker": trade.maker,
-                "realized_profit": trade.realized,
-            }
-        self._private(
-            account,
-            streams.order_trade_update(
-                event_ms=self.venue.now_ms(),
-                symbol=order.symbol,
-                client_order_id=order.client_id,
-                order_id=order.order_id,
-                side=order.side,
-                order_type=order.type,
-                execution=execution,
-                status=order.status,
-                quantity=order.quantity,
-                price=order.price,
-                average_price=order.average,
-                stop_price=order.stop_price,
-                time_in_force=order.time_in_force,
-                filled=order.filled,
-                reduce_only=order.reduce_only,
-                close_position=order.close_position,
-                working_type=order.working_type,
-                original_type=order.orig_type or None,
-                position_side=order.position_side,
-                **fill,
-            ),
+        frame = streams.order_trade_update(
+            event_ms=self.venue.now_ms(),
+            client_order_id=order.client_id,
+            execution=execution,
+            average_price=order.average,
+            stop_price=order.stop_price,
+            reduce_only=order.reduce_only,
+            close_position=order.close_position,
+            working_type=order.working_type,
+            original_type=order.orig_type or None,
+            position_side=order.position_side,
+            realized_profit=ZERO if trade is None else trade.realized,
+            **_stated(order),
+            **_filled(trade),
         )
+        self._private(account, frame)
 
     def algo(self, account: FakeAccount, algo: AlgoOrder) -> None:
         """A conditional order was accepted, triggered or ended."""
@@ -129,36 +109,18 @@ class PrivateAnnouncer:
     # --- private, spot ------------------------------------------------------------------------------------------------
     def spot_order(self, account: FakeAccount, order: VenueOrder, execution: str, trade: Trade | None = None) -> None:
         """A spot order was accepted, filled or ended."""
-        fill: dict[str, Any] = {}
-        if trade is not None:
-            fill = {
-                "last_quantity": trade.quantity,
-                "last_price": trade.price,
-                "last_quote": trade.quote,
-                "fee": trade.commission,
-                "fee_asset": trade.commission_asset,
-                "trade_id": trade.id,
-                "maker": trade.maker,
-            }
         cancelled = execution == "CANCELED"
         frame = streams.execution_report(
             event_ms=self.venue.now_ms(),
-            symbol=order.symbol,
             client_order_id=f"cancel_{order.order_id}" if cancelled else order.client_id,
             original_client_order_id=order.client_id if cancelled else "",
-            order_id=order.order_id,
-            side=order.side,
-            order_type=order.type,
             execution=execution,
-            status=order.status,
-            quantity=order.quantity,
-            price=order.price,
-            time_in_force=order.time_in_force,
-            filled=order.filled,
             filled_quote=order.quote_filled,
             created_ms=order.created_ms,
             on_book=order.is_open,
-            **fill,
+            last_quote=ZERO if trade is None else trade.quote,
+            **_stated(order),
+            **_filled(trade),
         )
         self._private(account, frame, "spot")
 
@@ -166,3 +128,32 @@ class PrivateAnnouncer:
         """Spot balances that something changed."""
         rows = [(asset, account.spot.free(asset), account.spot.locked.get(asset, ZERO)) for asset in sorted(assets)]
         self._private(account, streams.outbound_account_position(event_ms=self.venue.now_ms(), balances=rows), "spot")
+
+
+def _stated(order: VenueOrder) -> dict[str, Any]:
+    """What the frames of futures and of spot say alike of an order."""
+    return {
+        "symbol": order.symbol,
+        "order_id": order.order_id,
+        "side": order.side,
+        "order_type": order.type,
+        "status": order.status,
+        "quantity": order.quantity,
+        "price": order.price,
+        "time_in_force": order.time_in_force,
+        "filled": order.filled,
+    }
+
+
+def _filled(trade: Trade | None) -> dict[str, Any]:
+    """What both say of a fill; nothing where there was none."""
+    if trade is None:
+        return {}
+    return {
+        "last_quantity": trade.quantity,
+        "last_price": trade.price,
+        "fee": trade.commission,
+        "fee_asset": trade.commission_asset,
+        "trade_id": trade.id,
+        "maker": trade.maker,
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from alpha_pulse.fake_exchange.refusals import Refusal
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PUBLIC: Final = "public"
 KEYED: Final = "keyed"  # the API key alone
 SIGNED: Final = "signed"
+
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Table:
         return register
 
 
-def window(rows: list[Any], start: int, end: int, limit: int, *, at: Callable[[Any], int]) -> list[Any]:
+def window(rows: list[_Row], start: int, end: int, limit: int, *, at: Callable[[_Row], int]) -> list[_Row]:
     """Rows of a time window, as Binance pages them: with a start the oldest ``limit``, without one the latest."""
     if start:
         return [row for row in rows if start <= at(row) <= end][:limit]

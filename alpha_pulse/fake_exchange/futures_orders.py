@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
 from alpha_pulse.fake_exchange.calls import Call, Table, window
@@ -40,45 +40,62 @@ def _change(call: Call) -> Any:
 
 @table.add("GET /fapi/v1/order")
 def _query(call: Call) -> Any:
-    order = known_order(call.account, call.params)
-    if order is None or call.hidden(order.created_ms):
-        raise Refusal(-2013)
-    return order_json(order)
+    return order_json(_found(call, known_order(call.account, call.params)))
 
 
 @table.add("GET /fapi/v1/openOrder")
 def _query_open(call: Call) -> Any:
-    order = known_order(call.account, call.params)
-    if order is None or not order.is_open or call.hidden(order.created_ms):
-        raise Refusal(-2013)
-    return order_json(order)
+    return order_json(_still_open(call, known_order(call.account, call.params), -2013))
 
 
 @table.add("DELETE /fapi/v1/order")
 def _cancel(call: Call) -> Any:
-    order = known_order(call.account, call.params)
-    if order is None or not order.is_open or call.hidden(order.created_ms):
-        raise Refusal(-2011)
+    order = _still_open(call, known_order(call.account, call.params), -2011)
     call.account.desk_of(order).cancel(order)
     return order_json(order)
 
 
+def _found(call: Call, order: _O | None) -> _O:
+    if order is None or call.hidden(order.created_ms):
+        raise Refusal(-2013)
+    return order
+
+
+def _still_open(call: Call, order: _O | None, refusal: int) -> _O:
+    if order is None or not order.is_open or call.hidden(order.created_ms):
+        raise Refusal(refusal)
+    return order
+
+
 @table.add("GET /fapi/v1/openOrders")
 def _open_orders(call: Call) -> Any:
-    symbol = market_of(call.account, call.params).name if call.params.get("symbol") else None
-    return [order_json(order) for order in call.account.open_orders(symbol) if not call.hidden(order.created_ms)]
+    return [order_json(order) for order in call.account.open_orders(_asked(call)) if not call.hidden(order.created_ms)]
+
+
+def _asked(call: Call) -> str | None:
+    """The symbol that a call names, if it names one."""
+    return market_of(call.account, call.params).name if call.params.get("symbol") else None
 
 
 @table.add("GET /fapi/v1/allOrders", weight=5)
 def _all_orders(call: Call) -> Any:
-    symbol = market_of(call.account, call.params).name
-    rows = [o for o in call.account.orders.values() if o.symbol == symbol and not call.hidden(o.created_ms)]
+    rows = _of_symbol(call, call.account.orders.values())
     first = call.number("orderId", 0)
-    limit = min(1000, call.number("limit", 500))
-    if first:
-        return [order_json(order) for order in rows if order.order_id >= first][:limit]
-    chosen = window(rows, call.number("startTime", 0), call.number("endTime", _FAR), limit, at=lambda order: int(order.created_ms))
+    chosen = [order for order in rows if order.order_id >= first][: _limit(call)] if first else _in_window(call, rows)
     return [order_json(order) for order in chosen]
+
+
+def _of_symbol(call: Call, orders: Iterable[_O]) -> list[_O]:
+    symbol = market_of(call.account, call.params).name
+    return [order for order in orders if order.symbol == symbol and not call.hidden(order.created_ms)]
+
+
+def _in_window(call: Call, rows: list[_O]) -> list[_O]:
+    return window(rows, call.number("startTime", 0), call.number("endTime", _FAR), _limit(call), at=lambda row: int(row.created_ms))
+
+
+def _limit(call: Call) -> int:
+    return min(1000, call.number("limit", 500))
 
 
 @table.add("DELETE /fapi/v1/allOpenOrders")
@@ -172,17 +189,12 @@ def _place_algo(call: Call) -> Any:
 
 @table.add("GET /fapi/v1/algoOrder")
 def _query_algo(call: Call) -> Any:
-    algo = _known_algo(call)
-    if algo is None or call.hidden(algo.created_ms):
-        raise Refusal(-2013)
-    return algo_json(algo)
+    return algo_json(_found(call, _known_algo(call)))
 
 
 @table.add("DELETE /fapi/v1/algoOrder")
 def _cancel_algo(call: Call) -> Any:
-    algo = _known_algo(call)
-    if algo is None or not algo.is_open or call.hidden(algo.created_ms):
-        raise Refusal(-2011)
+    algo = _still_open(call, _known_algo(call), -2011)
     call.account.desk_of(algo).cancel_algo(algo)
     return {"algoId": algo.algo_id, "clientAlgoId": algo.client_id, "code": "200", "msg": "success"}
 
@@ -196,17 +208,12 @@ def _known_algo(call: Call) -> AlgoOrder | None:
 
 @table.add("GET /fapi/v1/openAlgoOrders")
 def _open_algos(call: Call) -> Any:
-    symbol = market_of(call.account, call.params).name if call.params.get("symbol") else None
-    return [algo_json(algo) for algo in call.account.open_algos(symbol) if not call.hidden(algo.created_ms)]
+    return [algo_json(algo) for algo in call.account.open_algos(_asked(call)) if not call.hidden(algo.created_ms)]
 
 
 @table.add("GET /fapi/v1/allAlgoOrders", weight=5)
 def _all_algos(call: Call) -> Any:
-    symbol = market_of(call.account, call.params).name
-    rows = [algo for algo in call.account.algos.values() if algo.symbol == symbol and not call.hidden(algo.created_ms)]
-    limit = min(1000, call.number("limit", 500))
-    chosen = window(rows, call.number("startTime", 0), call.number("endTime", _FAR), limit, at=lambda algo: int(algo.created_ms))
-    return [algo_json(algo) for algo in chosen]
+    return [algo_json(algo) for algo in _in_window(call, _of_symbol(call, call.account.algos.values()))]
 
 
 @table.add("DELETE /fapi/v1/algoOpenOrders")

@@ -165,30 +165,6 @@ def position_json(account: FakeAccount, desk: Desk, *, version: int = 3) -> Json
 def account_json(account: FakeAccount) -> Json:
     """``GET /fapi/v3/account``, with the keys of version 2 beside them."""
     assets = [asset_json(account, asset) for asset in ("USDT", "USDC", "BNB")]
-    rows = []
-    for desk in account.desks.values():
-        risk = position_json(account, desk)
-        rows.append(
-            {
-                "symbol": risk["symbol"],
-                "positionSide": risk["positionSide"],
-                "positionAmt": risk["positionAmt"],
-                "unrealizedProfit": risk["unRealizedProfit"],
-                "isolatedMargin": risk["isolatedMargin"],
-                "notional": risk["notional"],
-                "isolatedWallet": risk["isolatedWallet"],
-                "initialMargin": risk["initialMargin"],
-                "maintMargin": risk["maintMargin"],
-                "updateTime": risk["updateTime"],
-                "leverage": str(account.leverage_of(desk.market.name)),
-                "entryPrice": risk["entryPrice"],
-                "positionInitialMargin": risk["initialMargin"],
-                "openOrderInitialMargin": "0",
-                "isolated": account.margin_type_of(desk.market.name) == "ISOLATED",
-                "breakEvenPrice": risk["entryPrice"],
-                "maxNotional": _MOST,
-            }
-        )
     first = assets[0]
     return {
         "feeTier": 0,
@@ -209,7 +185,33 @@ def account_json(account: FakeAccount) -> Json:
         "availableBalance": first["availableBalance"],
         "maxWithdrawAmount": first["maxWithdrawAmount"],
         "assets": assets,
-        "positions": rows,
+        "positions": [_account_row(account, desk) for desk in account.desks.values()],
+    }
+
+
+def _account_row(account: FakeAccount, desk: Desk) -> Json:
+    """A position as ``GET /fapi/v3/account`` shows it."""
+    risk = position_json(account, desk)
+    alike = (
+        "symbol",
+        "positionSide",
+        "positionAmt",
+        "isolatedMargin",
+        "notional",
+        "isolatedWallet",
+        "initialMargin",
+        "maintMargin",
+        "updateTime",
+    )
+    return {name: risk[name] for name in alike} | {
+        "unrealizedProfit": risk["unRealizedProfit"],
+        "leverage": str(account.leverage_of(desk.market.name)),
+        "entryPrice": risk["entryPrice"],
+        "positionInitialMargin": risk["initialMargin"],
+        "openOrderInitialMargin": "0",
+        "isolated": account.margin_type_of(desk.market.name) == "ISOLATED",
+        "breakEvenPrice": risk["entryPrice"],
+        "maxNotional": _MOST,
     }
 
 

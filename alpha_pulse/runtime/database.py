@@ -22,6 +22,8 @@ from alpha_pulse.hedging.state.transactions import WRITES
 
 _ASYNC_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _FIELD: Final = "store.url"
+_MAY_HOLD_A_PASSWORD: Final = set(":@=")
+"""Signs of what is more than the name of a file: nobody knows where in a URL that cannot be read its password is."""
 _VERSION_TABLE: Final = "alembic_version"
 
 
@@ -107,10 +109,10 @@ async def open_database(url: str, *, durable: bool = True) -> AsyncEngine:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise ConfigError(
-            "is not a database URL", field=_FIELD, value=url, fix="for a file write sqlite+aiosqlite:///var/alpha_pulse.db"
-        ) from None
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
+        shown = None if _MAY_HOLD_A_PASSWORD & set(url) else url
+        fix = "for a file write sqlite+aiosqlite:///var/alpha_pulse.db"
+        raise ConfigError("is not a database URL", field=_FIELD, value=shown, fix=fix) from None
     return parsed.set(drivername=_ASYNC_DRIVERS.get(parsed.drivername, parsed.drivername))
 
 

@@ -48,7 +48,7 @@ def create_app(
         settings: None reads ``HE_…`` of the environment.
         log: keeps decisions; None opens the one of the settings.
         scores: latest scores; None follows the Redis of the settings, if there is one.
-        depths: a market feed for depths; None for none.
+        depths: a market feed for depths; None follows the order books of the settings, if there are any.
         clock: the time of decisions; None for the system's.
 
     Raises:

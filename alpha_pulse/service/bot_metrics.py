@@ -1,7 +1,7 @@
 """The hedging bots' metrics, read from their database: what the bots have written there, and no more.
 
-Nothing here asks a bot. What only the bot's process knows (the lag of its event loop, the age of its exchange streams) is not in its
-database; the age of its last event stands for the latter, for a live bot writes one each tick.
+Nothing here asks a bot. What only its process knows (the lag of its event loop, the age of its market stream) it writes with each
+heartbeat, so that a bot that hangs is known by the age of that.
 """
 
 from __future__ import annotations
@@ -71,6 +71,9 @@ _ORPHANS: Final = "Orders found at the venue after a restart that no longer were
 _GAUGES: Final = {
     "running": "1 while a live process holds the pair",
     "last_event_age_seconds": "Age of the last event, which a live bot writes each tick",
+    "heartbeat_age_seconds": "Age of a running bot's last heartbeat, which is due every 10 s",
+    "loop_lag_seconds": "How late the event loop of the bot's process was lately, at worst, as of the heartbeat",
+    "stream_age_seconds": "Age of the bot's last market update, in the market's time, as of the heartbeat",
     "position_base": "Perpetual position as its fills add up, base units, signed",
     "inventory_base": "Inventory, base units, signed",
     "net_delta_base": "Inventory plus perpetual position, base units",
@@ -95,6 +98,14 @@ def _values(status: BotStatus, counts: OrderCounts, now_ms: int) -> dict[str, fl
         "open_orders": float(counts.open),
         "unknown_orders": float(counts.unknown),
     }
+    if status.running and status.holder is not None:
+        vitals = status.holder.vitals
+        said = {
+            "heartbeat_age_seconds": (now_ms - status.holder.heartbeat_ms) / _MS,
+            "loop_lag_seconds": vitals.loop_lag_s,
+            "stream_age_seconds": vitals.stream_age_s,
+        }
+        known |= {name: value for name, value in said.items() if value is not None}
     if status.last_event_ms:
         known["last_event_age_seconds"] = (now_ms - status.last_event_ms) / _MS
     state = status.state

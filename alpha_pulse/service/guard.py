@@ -5,7 +5,6 @@ It is plain ASGI and wraps the whole application: refusals cost little, and answ
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alpha_pulse.service.body import CLOSE, ClientGone, read_body
 from alpha_pulse.service.limits import Limits
 from alpha_pulse.service.metrics import Metrics
 from alpha_pulse.service.problems import Problem
@@ -41,11 +41,6 @@ HEADERS: Final = (
 """Every answer has these, unless its route sets its own."""
 
 _NAMED: Final = frozenset(name for name, _ in HEADERS)
-_CLOSE: Final = {"connection": "close"}
-
-
-class _ClientGone(Exception):  # noqa: N818 - no error: there is nobody left to tell
-    """The client hung up in the middle of its body."""
 
 
 class Guard:
@@ -91,7 +86,7 @@ class Guard:
         except Problem as problem:
             self._metrics.refused(problem.kind)
             await problem.response()(scope, receive, send_guarded)
-        except _ClientGone:
+        except ClientGone:
             status = 499  # as proxies count it
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
@@ -110,7 +105,8 @@ class Guard:
                 raise _too_many("This token asks too often", wait)
         if method == "POST" and path in QUESTIONS:
             _check_content(headers)
-            scope[BODY] = await self._read(headers, receive)
+            announced = headers.get(b"content-length", b"0")
+            scope[BODY] = await read_body(announced, receive, largest=self._largest, patience_s=self._body_s)
 
     def _check_origin(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         """Pages of other sites must not ask through a browser on this machine, under whatever name they know it."""
@@ -145,31 +141,6 @@ class Guard:
         detail = "Send a token that this service knows, as `Authorization: Bearer TOKEN`."
         raise Problem(HTTPStatus.UNAUTHORIZED, "unauthorised", detail, headers={"www-authenticate": "Bearer"})
 
-    async def _read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """The body, whole, unless it is too large or too slow; sizes that are announced and sizes that come count."""
-        too_large = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", f"At most {self._largest} bytes are taken.", headers=_CLOSE)
-        announced = headers.get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced[:20]) > self._largest:
-            raise too_large
-        parts: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(self._body_s):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise _ClientGone
-                    part = message.get("body", b"")
-                    size += len(part)
-                    if size > self._largest:
-                        raise too_large
-                    parts.append(part)
-                    if not message.get("more_body"):
-                        return parts[0] if len(parts) == 1 else b"".join(parts)
-        except TimeoutError:
-            detail = f"The body must be here within {self._body_s:g} s."
-            raise Problem(HTTPStatus.REQUEST_TIMEOUT, "slow-body", detail, headers=_CLOSE) from None
-
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start and end of the application are handed on; there are no websockets here."""
         if scope["type"] == "lifespan":
@@ -190,10 +161,10 @@ def _check_content(headers: Mapping[bytes, bytes]) -> None:
     charset = parameters.strip().lower()
     if kind.strip().lower() != b"application/json" or charset not in {b"", b"charset=utf-8", b'charset="utf-8"'}:
         detail = "Send application/json in UTF-8."
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-content-type", detail, headers=_CLOSE)
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-content-type", detail, headers=CLOSE)
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         detail = "Send the body as it is, without Content-Encoding."
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-content-type", detail, headers=_CLOSE)
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-content-type", detail, headers=CLOSE)
 
 
 def _may_be_named(host: bytes, allowed: frozenset[str], *, open_to_all: bool) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -16,7 +14,6 @@ from alpha_pulse.service.ports import LogState
 _REQUEST_BUCKETS: Final = (0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _COMPUTATION_BUCKETS: Final = (2e-6, 5e-6, 1e-5, 2e-5, 3e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2)
 _BREAKER: Final = ("closed", "half-opened", "opened")
-_BEAT_S: Final = 0.25
 
 Collect = Callable[[], Iterable[Metric]]
 
@@ -26,7 +23,6 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.lag_s = 0.0
         self._requests = Histogram(
             "alpha_pulse_http_request_seconds",
             "Time from a request's head to the end of its answer",
@@ -79,13 +75,6 @@ class Metrics:
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
         return generate_latest(self.registry)
-
-    async def feel_lag(self) -> None:
-        """Measure by how much the event loop is late, until cancelled. The worst of the last beats counts, and fades by half each beat."""
-        while True:
-            start = time.perf_counter()
-            await asyncio.sleep(_BEAT_S)
-            self.lag_s = max(time.perf_counter() - start - _BEAT_S, self.lag_s / 2.0, 0.0)
 
 
 class _Watched(Collector):

@@ -15,6 +15,7 @@ from alpha_pulse.errors import ConfigError, Fatal
 from alpha_pulse.hedging.common.interfaces import Clock
 from alpha_pulse.runtime.clock import SystemClock
 from alpha_pulse.runtime.ids import SystemIds
+from alpha_pulse.runtime.loop_lag import LoopLag
 from alpha_pulse.service.curves import CurveBook, CurveSet
 from alpha_pulse.service.deciding import Desk, Outcome
 from alpha_pulse.service.ids import DecisionIds
@@ -26,6 +27,7 @@ from alpha_pulse.service.sources import Depths, NoScores, Scores
 
 if TYPE_CHECKING:
     from alpha_pulse.service.bot_metrics import BotWatch
+    from alpha_pulse.service.depth_feed import BookDepths
 
 _DEFAULT_CURVES: Final = ServiceSettings.model_fields["curves"].default
 
@@ -37,7 +39,7 @@ class Parts:
         settings: what it was told.
         log: keeps decisions; None opens the one of the settings with the service.
         scores: latest scores; None follows the Redis of the settings, if there is one.
-        depths: a market feed for depths; None for none.
+        depths: a market feed for depths; None follows the order books of the settings, if there are any.
         clock: the time of decisions.
     """
 
@@ -53,8 +55,12 @@ class Parts:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.metrics = Metrics()
+        self.lag = LoopLag()
         self.curves = CurveBook(settings.curves, built_in=settings.curves == _DEFAULT_CURVES, on_reload=self.metrics.reloaded)
         self.scores = scores or _scores(settings, self.clock)
+        self.books = _books(settings, self.clock) if depths is None else None
+        """The order books that this service follows itself."""
+        depths = depths or self.books
         self.desk = Desk(frozenset(settings.assets), self.scores, depths, settings.default_depth_usd, settings.max_hedge_pct)
         self.refusal = ""
         """Why the last decision could not be kept; "" if it could."""
@@ -80,11 +86,14 @@ class Parts:
             undo.push_async_callback(self.log.close)
             await self.scores.start()
             undo.push_async_callback(self.scores.close)
+            if self.books is not None:
+                await self.books.start()
+                undo.push_async_callback(self.books.close)
             await self._watch_bots(undo)
             following = _task(undo, self.curves.follow(), "curves")
             undo.push_async_callback(_finished, following)
             undo.callback(self.curves.stop)
-            _task(undo, self.metrics.feel_lag(), "lag", cancel=True)
+            _task(undo, self.lag.feel(), "lag", cancel=True)
             yield
         self._log = self._given_log
 
@@ -117,7 +126,7 @@ class Parts:
         if self._log is not None:
             yield from log_metrics(self._log.state())
         yield from score_metrics(self.scores.ages_s(), not self.scores.problem())
-        yield from service_metrics(self.metrics.lag_s, not self.curves.problem)
+        yield from service_metrics(self.lag.lag_s, not self.curves.problem)
 
     async def _watch_bots(self, undo: AsyncExitStack) -> None:
         """Follow the bots' database, where one is configured."""
@@ -157,6 +166,14 @@ def _scores(settings: ServiceSettings, clock: Clock) -> Scores:
     from alpha_pulse.service.redis_scores import RedisScores  # noqa: PLC0415 - only with a Redis
 
     return RedisScores(settings, clock)
+
+
+def _books(settings: ServiceSettings, clock: Clock) -> BookDepths | None:
+    if settings.depth_feed is None:
+        return None
+    from alpha_pulse.service.depth_feed import BookDepths  # noqa: PLC0415 - only with a feed
+
+    return BookDepths(settings, clock)
 
 
 def _task(undo: AsyncExitStack, work: Coroutine[Any, Any, None], name: str, *, cancel: bool = False) -> asyncio.Task[None]:

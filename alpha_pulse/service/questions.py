@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from alpha_pulse.hedging.risk.inventory import InventoryPosition, MarketConditions, RiskConfig
+from alpha_pulse.hedging.risk.inventory_config import CONFIG_RANGES, WHOLE_MINUTES
 
 LARGEST_USD: Final = 1e12
 _DEEPEST_USD: Final = 1e15
@@ -77,9 +79,16 @@ ARITIES: Final = {
 }
 """How many readings a normalizer takes, at least and at most."""
 
+_READINGS: Final[dict[str, dict[str, Any]]] = {
+    "orderbook_imbalance": {"items": {"minimum": 0}},
+    "volatility_regime": {"items": {"minimum": 0}},
+    "zscore": {"prefixItems": [{}, {}, {"minimum": 0}]},
+}
+"""Which readings a normalizer takes, in the words of JSON Schema; any number where nothing is said."""
+
 
 def _either_value_or_readings(schema: dict[str, Any]) -> None:
-    """Say in OpenAPI what the validator below checks, and how many readings each normalizer takes."""
+    """Say in OpenAPI what the validator below checks, and which readings each normalizer takes."""
     nothing = {"type": "null"}
     schema["oneOf"] = [
         {"required": ["value"], "properties": {"value": {"type": "number"}, "normalizer": nothing, "readings": nothing}},
@@ -89,7 +98,7 @@ def _either_value_or_readings(schema: dict[str, Any]) -> None:
                 "properties": {
                     "value": nothing,
                     "normalizer": {"const": name},
-                    "readings": {"type": "array", "minItems": least, "maxItems": most},
+                    "readings": {"type": "array", "minItems": least, "maxItems": most, **_READINGS.get(name, {})},
                 },
             }
             for name, (least, most) in ARITIES.items()
@@ -174,14 +183,23 @@ class MarketGiven(Question):
         return MarketConditions(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
+def _given_number(name: str, default: float, text: str) -> tuple[Any, Any]:
+    """One field of ``RiskConfig`` where it is given: the range that ``RiskConfig`` checks, and what it says of the field."""
+    low, high = CONFIG_RANGES[name]
+    step = 1 if name in WHOLE_MINUTES else None
+    given = Annotated[float, Field(ge=low, le=high, multiple_of=step)] | None
+    return given, Field(None, description=f"{text} (left out: {default:g})".lstrip())
+
+
 if TYPE_CHECKING:
     RiskConfigGiven: TypeAlias = Question
-else:  # one optional number for each field of RiskConfig, whose own checks say what is in range
+else:  # one optional number for each field of RiskConfig; what its docstring says of them stands in OpenAPI too
+    _TEXTS: Final = dict(re.findall(r"^ {8}(\w+): (.+?)\.?$", RiskConfig.__doc__ or "", re.MULTILINE))
     RiskConfigGiven = create_model(
         "RiskConfigGiven",
         __base__=Question,
         __doc__="Numbers of the assessor's formulas that differ from their defaults.",
-        **{each.name: (Number | None, None) for each in fields(RiskConfig)},
+        **{each.name: _given_number(each.name, each.default, _TEXTS.get(each.name, "")) for each in fields(RiskConfig)},
     )
 
 

@@ -16,7 +16,13 @@ def readiness(parts: Parts) -> tuple[bool, dict[str, Any]]:
     Only a log that cannot be written takes the service down: no answer leaves unrecorded. Everything else leaves some questions that
     can be answered, and is degraded.
     """
-    checks = {"curves": _curves(parts), "decision_log": _log(parts), "scores": _scores(parts), "bots": _bots(parts)}
+    checks = {
+        "curves": _curves(parts),
+        "decision_log": _log(parts),
+        "scores": _scores(parts),
+        "depth_feed": _depth_feed(parts),
+        "bots": _bots(parts),
+    }
     statuses = {check["status"] for check in checks.values()}
     status = "down" if "down" in statuses else "degraded" if "degraded" in statuses else "ready"
     return status != "down", {"status": status, "checks": checks}
@@ -51,6 +57,13 @@ def _scores(parts: Parts) -> Check:
         return _check("degraded", problem)
     missing = [found.reason for asset in parts.settings.assets if (found := parts.scores.score(asset)).value is None]
     return _check("degraded", "; ".join(missing)) if missing else _check("ok", f"{len(parts.settings.assets)} assets have fresh scores")
+
+
+def _depth_feed(parts: Parts) -> Check:
+    if parts.books is None:
+        return _check("off", "HE_DEPTH_FEED is not set")
+    problem = parts.books.problem()
+    return _check("degraded", problem) if problem else _check("ok", f"{parts.books.exchange} shows the book of every asset")
 
 
 def _bots(parts: Parts) -> Check:

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from alpha_pulse.domain.catalog import hedge_pair
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.common.problems import is_secret, joined, translate
 from alpha_pulse.hedging.common.section import Ratio, Section, slip
@@ -51,7 +52,13 @@ class ServiceSettings(Section):
     redis_url: str | None = Field(None, repr=False, description="Redis with scores and depths; unset = none [URL]")
     redis_poll_s: Seconds = Field(0.5, description="How often Redis is read, besides its messages [s]")
     stale_score_s: Seconds = Field(3, description="Oldest score that is still used [s]")
-    stale_depth_s: Seconds = Field(60, description="Oldest depth from Redis that is still used [s]")
+    stale_depth_s: Seconds = Field(60, description="Oldest depth from Redis or the feed that is still used [s]")
+    depth_feed: str | None = Field(None, description="Exchange whose order books give depths, e.g. binanceusdm; unset = none [ccxt id]")
+    depth_symbols: tuple[tuple[str, str], ...] = Field(
+        (), description="Perpetuals to look at, as BTC=BTCUSDC,ETH=ETHUSDC; an asset that is left out is traded against USDT [asset=pair]"
+    )
+    depth_rest_url: str | None = Field(None, description="Send the feed's REST calls here instead: a proxy, a mirror [URL]")
+    depth_ws_url: str | None = Field(None, description="Send the feed's websockets here instead [URL]")
     default_depth_usd: float = Field(
         1_000_000, ge=0, description="Depth of the order book where neither request, Redis nor feed gives one [USD within 1 % of mid]"
     )
@@ -77,6 +84,16 @@ class ServiceSettings(Section):
     @classmethod
     def _read_list(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("depth_symbols", mode="before")
+    @classmethod
+    def _read_pairs(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found = tuple(tuple(each.split("=", 1)) for each in value.replace(",", " ").split())
+        if any(len(each) != 2 for each in found):  # noqa: PLR2004 - a name and a pair
+            raise slip("is no list of assets with their perpetuals.", "write it as BTC=BTCUSDC,ETH=ETHUSDC")
+        return found
 
     @field_validator("assets")
     @classmethod
@@ -105,6 +122,18 @@ class ServiceSettings(Section):
         return value
 
     @model_validator(mode="after")
+    def _depths_of_assets(self) -> Self:
+        given = dict(self.depth_symbols)
+        for asset, symbol in (self.symbols_for_depth() if self.depth_feed else given).items():
+            if asset not in self.assets:
+                raise slip(f"{asset} is none of the assets.", f"name one of {', '.join(self.assets)}", "depth_symbols")
+            try:
+                hedge_pair(symbol)
+            except ConfigError as error:
+                raise slip(f"{symbol} of {asset}: {error.problem.rstrip('.')}.", error.fix, "depth_symbols") from None
+        return self
+
+    @model_validator(mode="after")
     def _closed_unless_guarded(self) -> Self:
         if self.api_tokens:
             return self
@@ -114,6 +143,10 @@ class ServiceSettings(Section):
         if self.env == "prod":
             raise slip("HE_ENV=prod needs tokens, and there are none.", f"{fix}, or HE_ENV=dev", "env")
         return self
+
+    def symbols_for_depth(self) -> dict[str, str]:
+        """The perpetual whose book is looked at for each asset; by default the one against USDT."""
+        return {asset: f"{asset}USDT" for asset in self.assets} | dict(self.depth_symbols)
 
 
 def is_loopback(host: str) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+from alpha_pulse.domain.instrument import Instrument
 from alpha_pulse.domain.orders import OrderType, Purpose, Side, TimeInForce
 from alpha_pulse.hedging.common.types import Alert, CurveParameters, DesiredOrder, Snapshot
 from alpha_pulse.hedging.grid.curve import ticks_at_or_above, ticks_at_or_below
 from alpha_pulse.hedging.risk.config import RiskSettings
-from alpha_pulse.hedging.risk.stop import stop_size
+from alpha_pulse.hedging.risk.stop import StopSize, stop_size
 
 
 def next_reference(reference: float, curve: CurveParameters, latched: bool) -> float:
@@ -67,18 +68,20 @@ def desired_stop(
         resting=resting,
         limit=float(account.leverage_limit),
     )
-    alert = None
-    if size.shortfall > instrument.lot:
-        alert = Alert(
-            "stop short",
-            f"The stop at {trigger:,.2f} lacks {size.shortfall:.8g} {instrument.base} to complete the hedge. Top up the perpetual "
-            f"wallet by {size.top_up:,.2f} {instrument.quote}, or raise risk.max_position_size "
-            "(portfolio.max_total_notional with several pairs)",
-        )
+    alert = _shortfall(size, trigger, instrument) if size.shortfall > instrument.lot else None
     lots = int(size.quantity / instrument.lot + 1e-7)
     if lots < instrument.min_lots(trigger):
         return None, alert
     return _order(snapshot, side, lots, trigger, "completes the hedge if the inventory loses too much"), alert
+
+
+def _shortfall(size: StopSize, trigger: float, instrument: Instrument) -> Alert:
+    return Alert(
+        "stop short",
+        f"The stop at {trigger:,.2f} lacks {size.shortfall:.8g} {instrument.base} to complete the hedge. Top up the perpetual "
+        f"wallet by {size.top_up:,.2f} {instrument.quote}, or raise risk.max_position_size "
+        "(portfolio.max_total_notional with several pairs)",
+    )
 
 
 def _order(snapshot: Snapshot, side: Side, lots: int, trigger: float, reason: str, *, reduce_only: bool = False) -> DesiredOrder:

@@ -13,7 +13,7 @@ import numpy as np
 from alpha_pulse.errors import ConfigError
 
 _SHARE, _POINTS, _THRESHOLD, _MINUTES = (1e-6, 1.0), (0.0, 1e6), (1e-6, 1e6), (1.0, 1e9)
-_CONFIG_RANGES: Final = {
+CONFIG_RANGES: Final = {
     "max_loss_pct": _SHARE,
     "hedge_trigger_loss_pct": (0.0, 1.0),
     "max_hold_minutes": (1e-3, 1e9),
@@ -44,7 +44,9 @@ _CONFIG_RANGES: Final = {
     "calm_minutes": _MINUTES,
     "taker_fee_bps": (0.0, 10_000.0),
 }
-_WHOLE: Final = ("urgent_minutes", "elevated_minutes", "calm_minutes")
+"""The least and the most that each field of ``RiskConfig`` takes."""
+
+WHOLE_MINUTES: Final = ("urgent_minutes", "elevated_minutes", "calm_minutes")
 _RISING: Final = (  # each row must not fall
     ("reduce_score", "hedge_partial_score", "hedge_full_score", "liquidate_score"),
     ("reduce_pct", "hedge_partial_pct", "hedge_full_pct", "liquidate_pct"),
@@ -147,8 +149,8 @@ class RiskConfig:
     taker_fee_bps: float = 0.0
 
     def __post_init__(self) -> None:
-        check_fields(self, _CONFIG_RANGES)
-        for field in _WHOLE:
+        check_fields(self, CONFIG_RANGES)
+        for field in WHOLE_MINUTES:
             minutes = getattr(self, field)
             if minutes != math.floor(minutes):
                 raise ConfigError("must be a whole number of minutes", field=field, value=minutes, fix="for example 60")

@@ -88,36 +88,21 @@ class RiskZone:
 
 def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment) -> RiskZone | None:
     """The zone around a snapshot whose assessment changed nothing, or None where something is close to changing."""
-    memory, account, inventory = assessment.memory, snapshot.account, float(snapshot.inventory)
-    sizer, rules = manager.policy.sizer, manager.rules
-    if snapshot.portfolio is not None or snapshot.advice is not None or not hasattr(sizer, "ratio_on"):
-        return None
-    if rules.assessor is not None and rules.assessor.allow_spot_sell:
-        return None
-    if inventory == 0.0 or memory.state not in {RiskState.NORMAL, RiskState.DELTA_REDUCE} or not math.isinf(assessment.reduce_to):
-        return None
-    settings, mark = manager.settings, snapshot.market.raw.mark.close
-    position, wallet, entry = float(account.position.quantity), float(account.wallet), float(account.position.entry_price)
-    # the widest distance and a stricter tier than today's: what margin could ask for anywhere in the zone
-    distance = WIDEST * settings.no_increase_distance
-    equity = max(0.0, wallet + position * (mark - entry))
-    rate = float(snapshot.instrument.tier(2.0 * equity / settings.no_increase_distance).maintenance_rate)
-    room = _room(manager, snapshot, assessment, (1.0 + distance) * (1.0 + rate) - 1.0)
+    room = _room(manager, snapshot, assessment) if _can_stand(manager, snapshot, assessment) else None
     if room is None:
         return None
+    memory, account, inventory = assessment.memory, snapshot.account, float(snapshot.inventory)
+    settings, mark = manager.settings, snapshot.market.raw.mark.close
+    position, wallet, entry = float(account.position.quantity), float(account.wallet), float(account.position.entry_price)
     # the latch goes by the distance even where no stop rests any more, under a drawdown latch for instance
     low, high = stop_bounds(
         memory.stop_latched, memory.stop_reference, stop_distance(settings, snapshot.state.volatility_held), inventory > 0.0
     )
     var_per_sigma, absolute = manager.var_strain(inventory, manager.quantile(snapshot))
-    ratio, funding_low, funding_high = None, -math.inf, math.inf
-    if isinstance(sizer, ConstantSizer):
-        funding_low, funding_high = funding_bounds(manager.policy, assessment.target, sizer.ratio, inventory)
-    else:
-        ratio = RatioZone(manager.policy, sizer, inventory, assessment.target.ratio, assessment.target.raised_ms)  # type: ignore[arg-type]  # it has ratio_on
-    floor = None
-    if rules.assessor is not None:
-        floor = floor_zone(rules.assessor, snapshot.market, inventory, float(snapshot.state.inventory_entry_price))
+    ratio, (funding_low, funding_high) = _ratio_bounds(manager.policy, assessment.target, inventory)
+    floor, assessor = None, manager.rules.assessor
+    if assessor is not None:
+        floor = floor_zone(assessor, snapshot.market, inventory, float(snapshot.state.inventory_entry_price))
     var_low, var_high, decay_ms = _floor_bounds(manager, assessment, floor.demand.floor if floor is not None else 0.0)
     alert_low, alert_high = _alert_bounds(manager, snapshot, inventory, position)
     rough = mark * (1.5 if position < 0.0 else 0.5)  # the tier of a position far out is the strictest on the way
@@ -157,6 +142,25 @@ def risk_zone(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessm
     )
 
 
+def _can_stand(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment) -> bool:
+    """Whether everything that decides here can be bounded, and nothing is going on that must be looked at on every update."""
+    if snapshot.portfolio is not None or snapshot.advice is not None or not hasattr(manager.policy.sizer, "ratio_on"):
+        return False
+    assessor = manager.rules.assessor
+    if assessor is not None and assessor.allow_spot_sell:
+        return False
+    quiet = assessment.memory.state in {RiskState.NORMAL, RiskState.DELTA_REDUCE} and math.isinf(assessment.reduce_to)
+    return quiet and float(snapshot.inventory) != 0.0
+
+
+def _ratio_bounds(policy: TargetPolicy, target: HedgeTarget, inventory: float) -> tuple[RatioZone | None, tuple[float, float]]:
+    """Where the sizer's answer stands, and between which annual funding rates; a zone of ratios has its own funding."""
+    sizer = policy.sizer
+    if isinstance(sizer, ConstantSizer):
+        return None, funding_bounds(policy, target, sizer.ratio, inventory)
+    return RatioZone(policy, sizer, inventory, target.ratio, target.raised_ms), (-math.inf, math.inf)  # type: ignore[arg-type]  # it has ratio_on
+
+
 def _clear_marks(liquidation: float, position: float, widest: float) -> tuple[float, float]:
     """Between which marks liquidation is farther than the widest distance of all."""
     if liquidation == 0.0:
@@ -166,11 +170,14 @@ def _clear_marks(liquidation: float, position: float, widest: float) -> tuple[fl
     return (liquidation / (1.0 - widest) if widest < 1.0 else math.inf), math.inf
 
 
-def _room(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment, margin: float) -> tuple[float, float] | None:
-    """Between which equities, in base units at mark, the curve's cap stays; None where more than leverage decides it.
-
-    ``margin``: equity per unit of position that keeps liquidation comfortably far.
-    """
+def _room(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment) -> tuple[float, float] | None:
+    """Between which equities, in base units at mark, the curve's cap stays; None where more than leverage decides it."""
+    account, nearest = snapshot.account, manager.settings.no_increase_distance
+    # the widest distance and a stricter tier than today's: what margin could ask for anywhere in the zone
+    gain = float(account.position.quantity) * (snapshot.market.raw.mark.close - float(account.position.entry_price))
+    equity = max(0.0, float(account.wallet) + gain)
+    rate = float(snapshot.instrument.tier(2.0 * equity / nearest).maintenance_rate)
+    margin = (1.0 + WIDEST * nearest) * (1.0 + rate) - 1.0  # equity per unit of position that keeps liquidation comfortably far
     cap, wanted = assessment.memory.cap, manager.most_wanted(float(snapshot.inventory), assessment.target)
     held = abs(float(snapshot.account.position.quantity))
     room = cap_room(cap, wanted, manager.leverage(snapshot.account), held, abs(float(snapshot.inventory)), margin)

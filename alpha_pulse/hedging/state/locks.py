@@ -46,8 +46,21 @@ class Host(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Vitals:
+    """What only a bot's own process knows of its health; None where nobody measures.
+
+    Attributes:
+        loop_lag_s: how late its event loop was lately, at worst [s].
+        stream_age_s: age of its last market update [s of the market's time].
+    """
+
+    loop_lag_s: float | None = None
+    stream_age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LockHolder:
-    """A lock as it is stored."""
+    """A lock as it is stored. ``vitals`` are as of the heartbeat."""
 
     account: str
     symbol: str
@@ -55,6 +68,7 @@ class LockHolder:
     process: ProcessIdentity
     since_ms: int
     heartbeat_ms: int
+    vitals: Vitals = Vitals()
 
     def is_live(self, host: Host) -> bool:
         """A process on this host is asked for; one elsewhere is believed as long as its heartbeat is fresh."""
@@ -99,9 +113,10 @@ async def release(connection: AsyncConnection, account: str, symbol: str, run_id
     await connection.execute(delete(locks).where(*_is(account, symbol), locks.c.run_id == run_id))
 
 
-async def beat(connection: AsyncConnection, account: str, symbol: str, run_id: str, now_ms: int) -> None:
-    """Say that we live."""
-    await connection.execute(update(locks).where(*_is(account, symbol), locks.c.run_id == run_id).values(heartbeat_ms=now_ms))
+async def beat(connection: AsyncConnection, account: str, symbol: str, run_id: str, now_ms: int, vitals: Vitals) -> None:
+    """Say that we live, and how."""
+    row = {"heartbeat_ms": now_ms, "loop_lag_s": vitals.loop_lag_s, "stream_age_s": vitals.stream_age_s}
+    await connection.execute(update(locks).where(*_is(account, symbol), locks.c.run_id == run_id).values(row))
 
 
 async def holder_of(connection: AsyncConnection, account: str, symbol: str) -> LockHolder | None:
@@ -113,7 +128,8 @@ async def holder_of(connection: AsyncConnection, account: str, symbol: str) -> L
 def holder_from(row: Any) -> LockHolder:
     """A row of ``locks`` as a value."""
     process = ProcessIdentity(row["pid"], row["host"], row["started"])
-    return LockHolder(row["account"], row["symbol"], row["run_id"], process, row["since_ms"], row["heartbeat_ms"])
+    vitals = Vitals(row["loop_lag_s"], row["stream_age_s"])
+    return LockHolder(row["account"], row["symbol"], row["run_id"], process, row["since_ms"], row["heartbeat_ms"], vitals)
 
 
 def _is(account: str, symbol: str) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """Every schema that ever existed, oldest first. The last is the one that this version reads and writes."""
 
 metadata = MetaData()
@@ -59,6 +59,8 @@ locks = Table(
     Column("started", String(128), nullable=False),  # the process's start stamp: a reused pid is not the same process
     Column("since_ms", BigInteger, nullable=False),
     Column("heartbeat_ms", BigInteger, nullable=False),
+    Column("loop_lag_s", Float),  # both as of the heartbeat; NULL where nobody measures
+    Column("stream_age_s", Float),
 )
 
 commands = Table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from sqlalchemy import select, update
@@ -16,7 +16,7 @@ from alpha_pulse.hedging.common.types import BotState
 from alpha_pulse.hedging.state import locks, models
 from alpha_pulse.hedging.state.codec import decode, encode
 from alpha_pulse.hedging.state.ledger import Ledger, event_from
-from alpha_pulse.hedging.state.locks import HEARTBEAT_MS, Host
+from alpha_pulse.hedging.state.locks import HEARTBEAT_MS, Host, Vitals
 from alpha_pulse.hedging.state.projection_tables import Pair
 from alpha_pulse.hedging.state.transactions import reading, writing
 
@@ -31,12 +31,15 @@ class SqlStore:
     ``flush``, ``events`` and ``close`` write what is kept.
 
     ``commands`` looks at the database once in ``commands_every_ms``: a tick that answers a fill has no time to ask every time.
+
+    ``vitals`` is asked at each heartbeat, for whoever looks from outside; no event and no decision knows of it.
     """
 
     def __init__(
         self, engine: AsyncEngine, *, host: Host, records_every_tick: bool = True, flush_every: int = 1, commands_every_ms: int = 0
     ) -> None:
         self.records_every_tick = records_every_tick
+        self.vitals: Callable[[], Vitals] = Vitals
         self._engine = engine
         self._host = host
         self._flush_every = flush_every
@@ -135,7 +138,7 @@ class SqlStore:
             if taken:
                 ids = [row["id"] for row in taken]
                 await connection.execute(update(table).where(table.c.id.in_(ids)).values(taken_ms=now))
-            await locks.beat(connection, *ledger.pair, ledger.run_id, now)
+            await locks.beat(connection, *ledger.pair, ledger.run_id, now, self.vitals())
         self._beat_ms = now
         return tuple(Command(row["id"], row["name"], row["argument"]) for row in taken)
 
@@ -159,7 +162,7 @@ class SqlStore:
         async with writing(self._engine, "saving events") as connection:
             head = await ledger.append(connection, new, memory)
             if beat_due:
-                await locks.beat(connection, *ledger.pair, ledger.run_id, now)
+                await locks.beat(connection, *ledger.pair, ledger.run_id, now, self.vitals())
         ledger.head = head
         if beat_due:
             self._beat_ms = now

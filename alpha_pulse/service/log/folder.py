@@ -86,9 +86,9 @@ class SpoolFolder:
     def set_aside(self, records: list[bytes]) -> Path:
         """Keep records, durably, that the database will not get. The file is returned."""
         path = self.path / _REFUSED
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _PRIVATE)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
         try:
-            write_all(descriptor, b"".join(record + b"\n" for record in records))
+            write_all(descriptor, b"".join(record + b"\n" for record in records), os.fstat(descriptor).st_size)
             sync(descriptor)
         finally:
             os.close(descriptor)
@@ -113,11 +113,11 @@ class SpoolFolder:
         return found
 
 
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write at the file's place, however many calls it takes. Raises OSError; then some of it may be there."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+def write_all(descriptor: int, data: bytes, offset: int) -> None:
+    """Write at this place, however many calls it takes. Raises OSError; then some of it may be there."""
+    done = 0
+    while done < len(data):
+        done += os.pwrite(descriptor, memoryview(data)[done:], offset + done)
 
 
 def _make(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import BinaryIO, Final, NamedTuple
 
 from loguru import logger
@@ -26,6 +26,9 @@ MOST_BYTES: Final = 2**22
 """A batch that was read ends with the record that passes this."""
 
 _BUFFER: Final = 2**18
+_STEP: Final = 2**18
+"""A segment grows by so many zero bytes at a time, to be written over: when a file grows with each write, each sync waits for the file
+system's journal as well, which takes about as long again."""
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
@@ -57,6 +60,7 @@ class SegmentWriter:
         self._sync = sync_file
         self._descriptor: int | None = None
         self._end = 0
+        self._size = 0  # of the file at most: zeros follow the end
         self._unusable = ""
         self.next = self._recover()
 
@@ -71,8 +75,8 @@ class SegmentWriter:
         data = b"".join(frame(position, payload) for position, payload in enumerate(payloads, self.next))
         descriptor = self._segment_for(len(data))
         try:
-            os.lseek(descriptor, self._end, os.SEEK_SET)
-            write_all(descriptor, data)
+            write_all(descriptor, data, self._end)
+            self._grow(descriptor, self._end + len(data))
             self._sync(descriptor)
         except OSError:
             self._take_back(descriptor)
@@ -83,28 +87,47 @@ class SegmentWriter:
     def close(self) -> None:
         """Close the file."""
         if self._descriptor is not None:
+            with suppress(OSError):  # zeros that stay are cut at the next start
+                self._finish(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
 
+    def _grow(self, descriptor: int, end: int) -> None:
+        """Have zeros follow, as far as the segment may go. Where there is no room for them, it works without."""
+        if end > self._size:
+            self._size = max(end, min(self._segment_bytes, end + _STEP))
+            with suppress(OSError):
+                write_all(descriptor, bytes(self._size - end), end)
+
+    def _finish(self, descriptor: int) -> None:
+        """Cut the zeros, durably: readers take the end of the file for the end of its frames."""
+        if self._size > self._end:
+            os.ftruncate(descriptor, self._end)
+            self._sync(descriptor)
+            self._size = self._end
+
     def _segment_for(self, size: int) -> int:
-        if self._descriptor is not None and (self._end == HEADER_BYTES or self._end + size <= self._segment_bytes):
-            return self._descriptor
+        if self._descriptor is not None:
+            if self._end == HEADER_BYTES or self._end + size <= self._segment_bytes:
+                return self._descriptor
+            self._finish(self._descriptor)  # before there is a next one: after a crash only the last segment is looked at
         path = self._folder.segment(self.next)  # nothing in a file of that name can have been promised: it is begun anew
         with ExitStack() as undo:
             descriptor = os.open(path, _NEW, 0o600)
             undo.callback(path.unlink, missing_ok=True)
             undo.callback(os.close, descriptor)
-            write_all(descriptor, header(self.next))
+            write_all(descriptor, header(self.next), 0)
             self._sync(descriptor)
             self._folder.make_durable()
             undo.pop_all()
         self.close()
-        self._descriptor, self._end = descriptor, HEADER_BYTES
+        self._descriptor, self._end, self._size = descriptor, HEADER_BYTES, HEADER_BYTES
         return descriptor
 
     def _take_back(self, descriptor: int) -> None:
         try:
             os.ftruncate(descriptor, self._end)
+            self._size = self._end
             self._sync(descriptor)
         except OSError as error:
             self._unusable = f"{error.strerror}; what was written could not be taken back either, so only a restart makes it usable again"
@@ -127,7 +150,7 @@ class SegmentWriter:
         _cut(self._folder, first, end)
         position = first + count
         if intact and position > delivered:
-            self._descriptor, self._end = os.open(path, os.O_RDWR | os.O_CLOEXEC), end
+            self._descriptor, self._end, self._size = os.open(path, os.O_RDWR | os.O_CLOEXEC), end, end
         return max(position, delivered + 1)
 
 

@@ -14,6 +14,7 @@ from alpha_pulse.service.log.folder import SpoolFolder, sync
 from alpha_pulse.service.log.segments import Batch, Cursor, SegmentReader, SegmentWriter
 
 T = TypeVar("T")
+_Waiting = tuple[bytes, asyncio.Future[None]]
 
 SEGMENT_BYTES: Final = 2**23
 """A segment is removed as a whole, so this is about what a spool takes on the disk with everything delivered."""
@@ -33,8 +34,9 @@ class Spool:
         self._reader = reader
         self._last = writer.next - 1
         self._delivered = min(_delivered(folder), self._last)
-        self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
-        self._flusher: asyncio.Task[None] | None = None
+        self._pending: list[_Waiting] = []
+        self._idle = asyncio.Event()  # set while nothing is being written
+        self._idle.set()
         self._closed = False
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="spool-writer")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="spool-reader")
@@ -76,10 +78,12 @@ class Spool:
         """
         if self._closed:
             raise Fatal(f"the spool {self._folder.path} is closed: nothing more is kept")
-        waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
         self._pending.append((payload, waiter))
-        if self._flusher is None:
-            self._flusher = asyncio.create_task(self._flush())
+        if self._idle.is_set():
+            self._idle.clear()
+            loop.call_soon(self._write, loop)  # not at once: all that this round of the loop brings shares it
         await waiter
 
     async def read(self, limit: int) -> Batch:
@@ -112,34 +116,40 @@ class Spool:
         if self._closed:
             return
         self._closed = True
-        if self._flusher is not None:
-            await self._flusher
+        await self._idle.wait()
         self._writing.shutdown()
         self._reading.shutdown()
         self._writer.close()
         self._folder.close()
 
-    async def _flush(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._pending:
-            group, self._pending = self._pending, []
-            failure = Fatal(f"the spool {self._folder.path} stopped while this was written")
-            try:
-                await loop.run_in_executor(self._writing, self._writer.write, [payload for payload, _ in group])
-            except OSError as error:
-                failure = Fatal(f"the decision cannot be kept in {self._folder.path}: {error.strerror}. Fix: free space, or mend the disk")
-                failure.__cause__ = error
+    def _write(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Write what waits, in the writer's thread, which says when it is done."""
+        group, self._pending = self._pending, []
+        if group:
+            writing = self._writing.submit(self._writer.write, [payload for payload, _ in group])
+            writing.add_done_callback(lambda done: loop.call_soon_threadsafe(self._written, loop, group, done.exception()))
+        else:
+            self._idle.set()
+
+    def _written(self, loop: asyncio.AbstractEventLoop, group: list[_Waiting], error: BaseException | None) -> None:
+        failure = None if error is None else self._failure(error)
+        if failure is None:
+            self._last += len(group)
+            self.arrived.set()
+        for _, waiter in group:
+            if waiter.done():  # its caller is gone
+                continue
+            if failure is None:
+                waiter.set_result(None)
             else:
-                self._last += len(group)
-                for _, waiter in group:
-                    if not waiter.done():  # its caller may be gone
-                        waiter.set_result(None)
-                self.arrived.set()
-            finally:
-                for _, waiter in group:
-                    if not waiter.done():
-                        waiter.set_exception(failure)
-        self._flusher = None
+                waiter.set_exception(failure)
+        self._write(loop)
+
+    def _failure(self, error: BaseException) -> Fatal:
+        reason = error.strerror if isinstance(error, OSError) else repr(error)
+        failure = Fatal(f"the decision cannot be kept in {self._folder.path}: {reason}. Fix: free space, or mend the disk")
+        failure.__cause__ = error
+        return failure
 
     async def _read(self, work: Callable[..., T], *arguments: object) -> T:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -100,9 +101,19 @@ def test_a_run_killed_sixty_times_ends_as_if_nothing_had_happened(undisturbed, t
     check_same(tmp_path, undisturbed)
 
 
+def until_it_trades(folder: Path) -> None:
+    """Wait for the first fill: a process that has one listens to signals."""
+    for _ in range(600):
+        with contextlib.suppress(sqlite3.OperationalError):  # no file or no table yet
+            if rows(folder, "SELECT 1 FROM paper_fills LIMIT 1"):
+                return
+        time.sleep(0.05)
+    pytest.fail("no fill within 30 s")
+
+
 def test_a_stop_by_signal_leaves_no_order_behind(tmp_path):
     process = start(tmp_path)
-    time.sleep(2.0)
+    until_it_trades(tmp_path)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=10)
     assert process.returncode == 0, output.decode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
 import random
@@ -13,17 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from loguru import logger
 
-from alpha_pulse.cli.main import main
 from alpha_pulse.hedging.state.store import SqlStore
 from alpha_pulse.runtime.database import open_database
 from alpha_pulse.runtime.process import SystemHost
+from tests.integration.cli.running import alpha_pulse
 
 PATIENCE_S = 120.0
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TRADING_MODE" and not k.startswith("ALPHA_PULSE_")}
@@ -49,15 +47,6 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name == "TRADING_MODE" or name.startswith("ALPHA_PULSE_"):
             monkeypatch.delenv(name)
-
-
-def alpha_pulse(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        main(arguments)
-    logger.remove()
-    return int(ended.value.code or 0), out.getvalue(), err.getvalue()
 
 
 def hedge(text: str, *options: str) -> tuple[int, str]:

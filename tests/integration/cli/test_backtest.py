@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from loguru import logger
 
 from alpha_pulse.backtest.export import figures
-from alpha_pulse.cli.main import main
 from tests.integration.backtest.ledger import walk
+from tests.integration.cli.running import alpha_pulse
 
 START_MS = 1_735_689_600_000  # 2025-01-01 00:00 UTC
 HOUR_MS = 3_600_000
@@ -24,19 +21,7 @@ STILL = ("--set=grid.volatility_multiple=0", "--set=grid.snap=0", "--set=grid.vo
 FILES = ("result.json", "fills.csv", "funding.csv", "equity.csv", "decisions.csv", "report.html")
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TRADING_MODE", raising=False)
-
-
-def alpha_pulse(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        main(arguments)
-    logger.remove()
-    return int(ended.value.code or 0), out.getvalue(), err.getvalue()
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def candle(hour: int, high: float = 100_010.0, close: float = 100_000.0) -> str:
@@ -135,10 +120,10 @@ def test_the_compiled_engine_gives_the_fills_and_the_figures_of_the_replay():
 
 
 def test_what_the_compiled_engine_cannot_do_is_refused_by_its_name():
-    options = ("--set", "feed.days=4", "--set", "hedge.sizer=spline", "--engine", "compiled", "--out", "run")
+    options = ("--set", "feed.days=4", "--set", "risk.var_method=cornish_fisher", "--engine", "compiled", "--out", "run")
     code, _, err = alpha_pulse("backtest", *options)
     assert code == 2
-    assert "hedge.sizer" in err
+    assert "risk.var_method" in err
 
 
 @pytest.mark.parametrize(
@@ -148,6 +133,8 @@ def test_what_the_compiled_engine_cannot_do_is_refused_by_its_name():
         (("--export", "xlsx"), "is no format for tables"),
         (("--fill-rule", "always"), "--fill-rule: paper.fill_rule"),
         (("--out", "market.csv"), "is a file, not a folder"),
+        (("--monte-carlo", "-3"), "--monte-carlo = -3"),
+        (("--monte-carlo", "3", "--block-days", "0"), "--block-days = 0"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_runs(arguments, problem):
@@ -201,6 +188,34 @@ def test_two_bars_are_enough_for_a_run_that_says_what_it_cannot_tell():
     assert body["account"]["hedged"]["sharpe"] is None
     assert "too few whole days" in body["unavailable"]["account.hedged.sharpe"]
     assert "n/a" in shown
+
+
+def test_the_run_on_resampled_markets_is_printed_reported_and_repeated():
+    options = ("--set", "feed.days=3", "--set", "feed.seed=11", "--one-rule", "--engine", "compiled", "--monte-carlo", "5")
+    for out in ("one", "two"):
+        code, shown, err = alpha_pulse("backtest", *options, "--block-days", "0.5", "--out", out)
+        assert code == 0, err
+    assert "On 5 resampled markets" in shown
+    assert "it cost more than it saved" in shown
+    assert len(Path("one/monte_carlo.csv").read_text().splitlines()) == 6
+    assert "How much of it was the path" in Path("one/report.html").read_text()
+    for name in ("monte_carlo.csv", "fills.csv", "result.json", "report.html"):
+        assert Path("one", name).read_bytes() == Path("two", name).read_bytes()
+    assert result("one")["monte_carlo"]["paths"] == 5
+    code, _, err = alpha_pulse("backtest", *options, "--block-days", "0.5", "--monte-carlo-seed", "2", "--out", "two")
+    assert code == 0, err
+    assert Path("one/fills.csv").read_bytes() == Path("two/fills.csv").read_bytes()
+    assert Path("one/monte_carlo.csv").read_bytes() != Path("two/monte_carlo.csv").read_bytes()
+
+
+def test_the_static_benchmark_is_in_the_report_the_result_and_on_the_console():
+    touching(hours=24 * 33)
+    shown = " ".join(backtest("--fill-rule", "touch", "--one-rule", "--out", "run").split())
+    body = result("run")["static_benchmark"]
+    assert body["days"] == 32
+    assert body["words"] in shown
+    assert body["words"].replace("'", "&#x27;") in Path("run/report.html").read_text()
+    assert "Against a static hedge of the same average size" in shown
 
 
 # --- compare ------------------------------------------------------------------------------------------------------

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import math
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from loguru import logger
 
-from alpha_pulse.cli.main import main
 from alpha_pulse.execution.config import PaperSettings
 from alpha_pulse.execution.paper_broker import PaperBroker
 from alpha_pulse.hedging.grid.bot import GridHedgeBot
@@ -28,6 +25,7 @@ from alpha_pulse.runtime.clock import SimulatedClock
 from alpha_pulse.runtime.database import open_database
 from alpha_pulse.runtime.ids import SeededIds
 from alpha_pulse.runtime.process import SystemHost
+from tests.integration.cli.running import alpha_pulse
 
 START_MS = 1_735_689_600_000  # 2025-01-01 00:00 UTC
 HOUR_MS = 3_600_000
@@ -35,19 +33,7 @@ DATABASE = Path("var/alpha_pulse.db")
 QUIET = ("--set=feed.speed=0", "--set=logging.level=ERROR", "--set=logging.file=null")
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TRADING_MODE", raising=False)
-
-
-def alpha_pulse(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        main(arguments)
-    logger.remove()
-    return int(ended.value.code or 0), out.getvalue(), err.getvalue()
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def run(*options: str) -> None:

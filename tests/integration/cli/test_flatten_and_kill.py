@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sqlite3
@@ -10,15 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from loguru import logger
 from typer.testing import CliRunner
 
-from alpha_pulse.cli.main import app, main
+from alpha_pulse.cli.main import app
+from tests.integration.cli.running import alpha_pulse
 
 COMMAND = (sys.executable, "-m", "alpha_pulse")
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TRADING_MODE" and not k.startswith("ALPHA_PULSE_")}
@@ -30,19 +29,7 @@ MINUTE_MS = 60_000
 ACTIVE = ("--set=grid.grid_spacing_pct=0.001", "--set=grid.volatility_multiple=0", "--set=grid.num_levels=3")  # a fill every few minutes
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TRADING_MODE", raising=False)
-
-
-def alpha_pulse(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        main(arguments)
-    logger.remove()
-    return int(ended.value.code or 0), out.getvalue(), err.getvalue()
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def run_to(end: float, *options: str) -> None:

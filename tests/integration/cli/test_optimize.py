@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
-from loguru import logger
 
-from alpha_pulse.cli.main import main
 from alpha_pulse.settings import load_settings
+from tests.integration.cli.running import alpha_pulse
 from tests.unit.backtest.search.searching import market_file
 
 VARY = ("--vary", "hedge.amplitude=0..0.5", "--vary", "hedge.ratio=0.2..0.9", "--test", "0.4", "--engine", "replay")
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TRADING_MODE", raising=False)
+def _market(own_folder: None, tmp_path: Path) -> None:
     market_file(tmp_path, days=40)
     Path("mine.yaml").write_text("symbol: BTCUSDT\ninventory: {quantity: 2}\ngrid: {num_levels: 4}\n")
-
-
-def alpha_pulse(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        main(arguments)
-    logger.remove()
-    return int(ended.value.code or 0), out.getvalue(), err.getvalue()
 
 
 def optimize(*options: str) -> tuple[int, str, str]:

@@ -31,10 +31,12 @@ def nothing_of_the_user(tmp_path, monkeypatch):
     return folder
 
 
-async def executed(name, folder):
-    """What the cells printed, by the cell's id, and the figures that they drew."""
+async def executed(name, folder, replaced=None, timeout_s=60):
+    """What the cells printed, by the cell's id, and the figures that they drew; ``replaced`` has other sources for cells, by their id."""
     book = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
-    client = nbclient.NotebookClient(book, kernel_name="python3", timeout=60, resources={"metadata": {"path": str(folder)}})
+    for cell in book.cells:
+        cell.source = (replaced or {}).get(cell.id, cell.source)
+    client = nbclient.NotebookClient(book, kernel_name="python3", timeout=timeout_s, resources={"metadata": {"path": str(folder)}})
     await client.async_execute()  # a cell that fails raises
     printed: dict[str, str] = {}
     figures: dict[str, bytes] = {}
@@ -55,6 +57,51 @@ def numbers(pattern, text):
     found = re.search(pattern, text)
     assert found, text
     return [float(group.replace(",", "")) for group in found.groups()]
+
+
+COMPILES_S = 300  # where the compiled engine is used for the first time
+
+
+def check_backtest(printed):
+    """What must be in the output of the notebook of the backtest, whatever its market."""
+    replayed, compiled = numbers(r"fills: ([\d,]+) by the replay, ([\d,]+) by the compiled engine, the same", printed["twin"])
+    assert replayed == compiled > 5
+    assert "fill rule: through" in printed["assumptions"]
+    assert "static hedge: the run's own average position" in printed["assumptions"]
+    hour = numbers(r"over 1 hour: grid ([\d.]+)%, static ([\d.]+)%, ceiling ([\d.]+)%", printed["effectiveness"])
+    day = numbers(r"over 1 day: grid ([\d.]+)%, static ([\d.]+)%, ceiling ([\d.]+)%", printed["effectiveness"])
+    for grid, static, ceiling in (hour, day):
+        assert grid <= ceiling + 1.0
+        assert static == pytest.approx(ceiling, abs=5.0)
+    (count,) = numbers(r"fills +([\d,]+)", printed["rules"])
+    through = re.findall(r"^hedge PnL per coin +\S+ +(\S+)", printed["rules"], re.MULTILINE)
+    assert (count, len(through)) == (replayed, 2)
+    assert re.search(r"^grid +[\d,]+ ", printed["ledger"], re.MULTILINE)
+    assert "all together" in printed["ledger"]
+    low, mean, high = (numbers(rf"{name} ([+-][\d.]+)%", printed["benchmark"])[0] for name in ("interval", "timing:", "to"))
+    assert low < mean < high
+    assert "out of sample only if" in printed["benchmark"] or "Set hedge.amplitude to 0" in printed["benchmark"]
+    assert "In 20 resampled markets the hedge lost money in" in printed["paths"]
+    assert printed["checks"] == "all hold\n"
+
+
+async def test_the_notebook_of_the_backtest_runs_draws_and_computes(nothing_of_the_user):
+    printed, figures = await executed("backtest", nothing_of_the_user, timeout_s=COMPILES_S)
+    assert figures == {"path", "equity", "effectiveness", "attribution", "paths"}
+    assert "SIMULATED MARKET (seed 7)" in printed["replay"]
+    check_backtest(printed)
+
+
+@pytest.mark.soak
+@pytest.mark.market_data
+async def test_the_notebook_of_the_backtest_runs_on_recorded_candles_too(nothing_of_the_user, market_data):
+    names = {"spot": "spot_BTCUSDT_1h", "perp": "perp_BTCUSDT_1h", "funding": "funding_BTCUSDT", "mark": "mark_BTCUSDT_1h"}
+    files = {name: str(market_data / f"binance_{stem}_2023-01_2024-06.parquet") for name, stem in names.items()}
+    candles = f"candles = { ({'source': 'recorded', 'days': 120} | files)!r}"
+    printed, figures = await executed("backtest", nothing_of_the_user, {"candles": candles}, COMPILES_S)
+    assert figures == {"path", "equity", "effectiveness", "attribution", "paths"}
+    assert "Recorded market: binance_perp_BTCUSDT_1h" in printed["replay"]
+    check_backtest(printed)
 
 
 async def test_the_notebook_of_the_spline_sizer_runs_draws_and_computes(nothing_of_the_user):
@@ -152,4 +199,4 @@ def test_the_kernel_is_the_one_of_this_environment(nothing_of_the_user):
 
 
 def test_all_notebooks_are_tested():
-    assert [path.stem for path in NOTEBOOKS] == ["calibration", "overfitting", "signal_engine", "spline_sizer"]
+    assert [path.stem for path in NOTEBOOKS] == ["backtest", "calibration", "overfitting", "signal_engine", "spline_sizer"]

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import select
 
-from alpha_pulse.bootstrap import _bots
+from alpha_pulse.bootstrap import build_bots
 from alpha_pulse.domain.events import EventKind
 from alpha_pulse.execution.live.account import LiveAccount
 from alpha_pulse.fake_exchange.config import AccountConfig, FakeConfig
@@ -93,7 +93,7 @@ async def two(folder, monkeypatch, *, hedged=True, fake=RICH):
         engine = await open_database(settings[0].store.url)
         pairs = [Pair(venue, one, engine, ENVIRON) for one in settings]
         try:
-            for pair, bot in zip(pairs, await _bots(settings, engine), strict=True):
+            for pair, bot in zip(pairs, await build_bots(settings, engine), strict=True):
                 pair.begin(bot)
             for pair in pairs:
                 await pair.until(lambda bot=pair.bot: bot.last is not None, PATIENCE_S)
@@ -232,7 +232,7 @@ async def test_a_restart_takes_up_both_pairs_where_they_were(tmp_path, monkeypat
         held = btc.position, eth.position
         for pair in (btc, eth):
             assert await pair.stop() == 0
-        for pair, bot in zip((btc, eth), await _bots((btc.settings, eth.settings), btc.engine), strict=True):
+        for pair, bot in zip((btc, eth), await build_bots((btc.settings, eth.settings), btc.engine), strict=True):
             pair.begin(bot)
         for pair in (btc, eth):
             await pair.until(lambda bot=pair.bot: bot.last is not None, PATIENCE_S)

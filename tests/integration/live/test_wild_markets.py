@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from alpha_pulse.bootstrap import _bots
+from alpha_pulse.bootstrap import build_bots
 from alpha_pulse.domain.events import EventKind
 from alpha_pulse.fake_exchange.config import AccountConfig, FakeConfig
 from alpha_pulse.fake_exchange.rehearsal import ENVIRON
@@ -343,7 +343,7 @@ async def test_a_symbol_that_is_halted_costs_its_own_pair_and_no_other(tmp_path,
         tree = rehearsal.settings.model_dump(exclude_unset=True)
         tree["pairs"] = [{"symbol": "BTCUSDT"}, {"symbol": "ETHUSDT", "inventory": {"quantity": "10"}}]
         settings = type(rehearsal.settings).read(tree)
-        btc, eth = bots = await _bots(each_pair(settings), rehearsal.engine)
+        btc, eth = bots = await build_bots(each_pair(settings), rehearsal.engine)
         for bot in bots:
             await bot.start()
         runs = [asyncio.create_task(bot.run()) for bot in bots]
@@ -355,6 +355,10 @@ async def test_a_symbol_that_is_halted_costs_its_own_pair_and_no_other(tmp_path,
             for step in range(1, 9):
                 venue.set_price("BTCUSDT", 95_000 * (1 + 0.005 * step))
                 venue.set_price("ETHUSDT", 3_400 * (1 + 0.005 * step))
+                await asyncio.sleep(0.25)
+            while len(venue.fills(None, "BTCUSDT")) < 2 and step < 60:  # where the machine is slow a move may find no order yet
+                step += 1
+                venue.set_price("BTCUSDT", 95_000 * (1 + 0.005 * step))
                 await asyncio.sleep(0.25)
             await rehearsal.until(lambda: btc.state.fills_booked == len(venue.fills(None, "BTCUSDT")) > 1)
             assert venue.position(None, "BTCUSDT") < 0

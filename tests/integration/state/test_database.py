@@ -78,13 +78,18 @@ async def test_sqlite_runs_in_write_ahead_mode_and_waits_for_other_writers(url, 
     await engine.dispose()
 
 
-async def test_an_older_schema_is_copied_and_then_brought_up_to_date(url, database, host):
-    engine = create_engine(url)
-    await migrate(engine, revision="0001")
+async def test_an_older_schema_is_copied_and_then_brought_up_to_date(url, database, host, config):
+    def take_back(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+
+    engine = await open_database(url)
     store = SqlStore(engine, host=host)
     await store.open("paper", "BTCUSDT", "r1", 0)
     await store.save([Event(EventKind.TICK, 1, "t", {})], BotState(generation=7))
     await store.close()
+    async with engine.begin() as connection:
+        await connection.run_sync(take_back)
     await engine.dispose()
 
     engine = await open_database(url)
@@ -185,6 +190,10 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path):
         ("var/x.db", r"store\.url = 'var/x\.db': is not a database URL\. Fix: for a file write sqlite\+aiosqlite"),
         ("mysql+asyncmy://me:secret@db/x", r"me:\*\*\*@db/x.*package asyncmy, which is not installed\. Fix: pip install asyncmy"),
         ("nosuch://x", r"Fix: use sqlite\+aiosqlite"),
+        ("postgresql//me:secret@db/x", r"store\.url: is not a database URL"),
+        ("postgresql:/me:se@secret@db/x", r"store\.url: is not a database URL"),
+        ("postgresql://me:secret@db:port/x", r"store\.url: is not a database URL"),
+        ("host=db user=me password='my secret'", r"store\.url: is not a database URL"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_with_the_fix(url, message):

@@ -1,10 +1,16 @@
 """Python in the documentation runs, and its YAML is read by the bot."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
 import yaml
 
+from alpha_pulse.backtest.compiled.build import interpreted_with
+from alpha_pulse.backtest.compiled.market import read_market
+from alpha_pulse.backtest.compiled.support import ladder_of
+from alpha_pulse.backtest.compiled.twin import run_twin
+from alpha_pulse.backtest.replay import replay
 from alpha_pulse.execution.broker_factory import create_broker
 from alpha_pulse.hedging.grid.bot import GridHedgeBot
 from alpha_pulse.hedging.grid.parts import sizer_for
@@ -71,3 +77,18 @@ async def test_the_calculator_of_the_how_to_does_not_quarrel_with_the_curve():
     assert grid
     assert {price % 100 for price in grid} <= {Decimal("99.9"), Decimal("0.1")}
     assert len(fills) < 10
+
+
+def test_the_ladder_of_the_how_to_trades_in_the_twin_as_its_class_does_in_the_bot(monkeypatch, tmp_path):
+    (shown,) = [s for s in SNIPPETS if "class OneSell" in s.text]
+    (tmp_path / "one_sell_shown.py").write_text(shown.text)
+    monkeypatch.syspath_prepend(tmp_path)
+    market_of_a_day = {"feed": {"source": "simulated", "seed": 3, "days": 1}, "hedge": {"band_under": 1, "band_over": 1}}
+    settings = Settings.read({**market_of_a_day, "grid": {"calculator": "one_sell_shown:OneSell"}})
+    kernels = interpreted_with(ladder_of(settings))
+    bot, market = asyncio.run(replay(settings)), asyncio.run(read_market(settings))
+    twin = run_twin(settings, market, kernels=kernels)
+    assert len(bot.fills) > 1
+    assert [(int(f.ts_ms), float(f.price), float(f.quantity)) for f in twin.fills] == [
+        (f.ts_ms, float(f.price), float(f.quantity)) for f in bot.fills
+    ]

@@ -6,6 +6,7 @@ from decimal import Decimal
 from prometheus_client import CollectorRegistry, generate_latest
 
 from alpha_pulse.hedging.common.types import BotState, HedgeTarget, RiskMemory, RiskState
+from alpha_pulse.hedging.state.locks import LockHolder, ProcessIdentity, Vitals
 from alpha_pulse.hedging.state.models import events, orders
 from alpha_pulse.hedging.state.queries import BookedPosition, BotStatus
 from alpha_pulse.runtime.database import create_engine, open_database
@@ -45,6 +46,24 @@ def test_a_bot_is_shown_in_figures():
     assert {name: round(float(found[f"{name}{LABELS}"]), 9) for name in expected} == expected
     assert found['risk_state{account="main",state="' + RiskState.DELTA_REDUCE.value + '",symbol="BTCUSDT"}'] == "1.0"
     assert sum(float(value) for name, value in found.items() if name.startswith("risk_state")) == 1.0
+
+
+HOLDER = LockHolder("main", "BTCUSDT", "r1", ProcessIdentity(1, "here", "s1"), 0, 9_500, Vitals(0.25, 1.5))
+VITALS = {"heartbeat_age_seconds", "loop_lag_seconds", "stream_age_seconds"}
+
+
+def vital(status):
+    found = values(status)
+    return {name: float(found[f"{name}{LABELS}"]) for name in VITALS if f"{name}{LABELS}" in found}
+
+
+def test_a_running_bots_own_measurements_are_shown_with_the_age_of_its_heartbeat():
+    assert vital(replace(STATUS, holder=HOLDER)) == {"heartbeat_age_seconds": 3.0, "loop_lag_seconds": 0.25, "stream_age_seconds": 1.5}
+    assert vital(replace(STATUS, holder=replace(HOLDER, vitals=Vitals()))) == {"heartbeat_age_seconds": 3.0}
+
+
+def test_what_a_dead_bot_last_said_of_itself_is_not_shown():
+    assert vital(replace(STATUS, holder=HOLDER, running=False)) == {}
 
 
 def test_what_is_not_known_yet_is_not_shown():

@@ -251,8 +251,6 @@ def test_any_number_of_the_configuration_may_be_given():
     ("config", "position", "field"),
     [
         ({"reduce_score": 99.0}, {}, "config.reduce_score"),
-        ({"max_loss_pct": 5.0}, {}, "config.max_loss_pct"),
-        ({"urgent_minutes": 1.5}, {}, "config.urgent_minutes"),
         (None, {"entry_price": 0.0}, "position.entry_price"),
     ],
 )

@@ -62,6 +62,21 @@ async def test_decisions_are_chained_in_the_order_of_their_spool(database):
     assert await verify(database.engine) == []
 
 
+async def test_a_record_is_stored_byte_for_byte(database):
+    odd = {
+        "text": "a\x00b \\u0000 'it''s' \"quoted\" ü 漢 \U0001f642 \x7f \n%s :rows",
+        "numbers": [1e-7, 5e-324, 0.1 + 0.2, 2**53],
+        "none": None,
+    }
+    record = encode(decision(1, request=odd, asset="B:T'C"))
+    await database.append("a", 1, [record], careful=False)
+    async with database.engine.connect() as connection:
+        row = (await connection.execute(select(decisions))).one()
+    assert row.record.encode() == record
+    assert (row.sequence, row.ts_ms, row.asset) == (1, decision(1).ts_ms, "B:T'C")
+    assert await verify(database.engine) == []
+
+
 @pytest.mark.parametrize("careful", [False, True])
 async def test_what_was_stored_already_is_not_stored_again(database, careful):
     await database.append("a", 1, records(1, 2), careful=False)

@@ -87,7 +87,7 @@ async def test_a_second_process_on_the_folder_is_refused_by_the_settings_name(sq
 
 
 async def test_a_log_that_cannot_be_opened_lets_go_of_its_folder(sqlite, tmp_path):
-    with pytest.raises(ConfigError, match="HE_DB_DSN: is not a database URL"):
+    with pytest.raises(ConfigError, match="HE_DB_DSN = 'nonsense': is not a database URL"):
         await open_log(tmp_path / "spool", "nonsense", dsn_field="HE_DB_DSN")
     (tmp_path / "text.db").write_text("no database\n" * 100)
     with pytest.raises(ConfigError, match=r"HE_DB_DSN = .*is not an intact SQLite database"):

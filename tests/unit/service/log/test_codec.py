@@ -23,6 +23,15 @@ def test_what_is_kept_is_canonical_json_and_contains_its_key():
     assert key('a "quoted" ü id') in record
 
 
+@pytest.mark.parametrize("value", [None, 2**70, {1: "a"}, 0.1 + 0.2, 1e-7, 5e-324, "null", [{"b": 1, "a": [True]}]])
+def test_every_plain_value_is_kept_as_it_is_with_sorted_keys(value):
+    record = encode(decision(1, request={"z": 0, "given": value}))
+    expected = json.loads(json.dumps(value))
+    assert decode(record).request == {"given": expected, "z": 0}
+    assert list(json.loads(record)) == sorted(json.loads(record))
+    assert b" " not in record
+
+
 def test_fields_of_a_later_version_are_left_out_and_missing_ones_have_their_defaults():
     record = json.loads(encode(decision(1))) | {"colour": "red"}
     del record["client"]

@@ -20,7 +20,7 @@ from alpha_pulse.service.log.spool import Spool
 
 
 class Disk:
-    """Counts syncs. It can be slow, and it can fail."""
+    """Counts syncs. It can be slow, and it can fail: ``failures`` are the codes of the next ones, 0 for one that works."""
 
     def __init__(self) -> None:
         self.syncs = 0
@@ -31,8 +31,8 @@ class Disk:
     def __call__(self, descriptor: int) -> None:
         self.free.wait(5.0)
         self.syncs += 1
-        if self.failures:
-            code = self.failures.pop(0)
+        code = self.failures.pop(0) if self.failures else 0
+        if code:
             raise OSError(code, os.strerror(code))
 
 
@@ -212,6 +212,61 @@ async def test_what_was_half_written_when_the_disk_was_full_does_not_count(tmp_p
     await spool.close()
 
 
+async def test_a_segment_grows_ahead_of_what_is_written_and_ends_with_its_last_record(tmp_path):
+    spool = await opened(tmp_path, segment_bytes=100)
+    await spool.append(b"x" * 20)
+    first = tmp_path / segments(tmp_path)[0]
+    assert first.stat().st_size == 100
+    assert first.read_bytes().endswith(b"x" + bytes(100 - HEADER_BYTES - FRAME_BYTES - 20))
+    for _ in range(3):
+        await spool.append(b"y" * 20)
+    assert first.read_bytes().endswith(b"y"), "before there is a second one"
+    assert await everything(spool) == [b"x" * 20, *[b"y" * 20] * 3]
+    await spool.close()
+    assert (tmp_path / segments(tmp_path)[-1]).read_bytes().endswith(b"y")
+
+
+async def test_a_segment_ends_with_its_last_record_before_there_is_a_next_one(tmp_path):
+    ends: list[bytes] = []
+
+    def look(_: int) -> None:
+        first, *others = segments(tmp_path)
+        if others:
+            ends.append((tmp_path / first).read_bytes()[-1:])
+
+    spool = await opened(tmp_path, segment_bytes=100, sync_file=look)
+    for _ in range(3):
+        await spool.append(b"y" * 20)
+    assert set(ends) == {b"y"}, "a crash at any of those moments leaves nothing that delivery could take for damage"
+    await spool.close()
+
+
+async def test_after_a_crash_the_zeros_ahead_are_cut(tmp_path):
+    spool = await opened(tmp_path, segment_bytes=100)
+    await spool.append(b"x" * 20)
+    first = tmp_path / segments(tmp_path)[0]
+    left = first.read_bytes()
+    await spool.close()
+    first.write_bytes(left)
+    spool = await opened(tmp_path, segment_bytes=50)
+    await spool.append(b"y" * 20)
+    assert await everything(spool) == [b"x" * 20, b"y" * 20]
+    assert list(tmp_path.glob("*.torn-*")) == []
+    await spool.close()
+
+
+async def test_a_disk_with_room_for_the_record_but_not_for_the_zeros_ahead_keeps_it(tmp_path):
+    spool = await opened(tmp_path, segment_bytes=100)
+    with files_limited_to(90):
+        await spool.append(b"x" * 20)
+        await spool.append(b"y" * 10)
+    assert (tmp_path / segments(tmp_path)[0]).stat().st_size == 90
+    await spool.append(b"z" * 50)
+    assert len(segments(tmp_path)) == 2
+    assert await everything(spool) == [b"x" * 20, b"y" * 10, b"z" * 50]
+    await spool.close()
+
+
 async def test_a_sync_that_fails_is_taken_back(tmp_path):
     disk = Disk()
     spool = await Spool.open(tmp_path, sync_file=disk)
@@ -241,11 +296,14 @@ async def test_a_disk_that_cannot_even_take_back_refuses_all_until_a_restart(tmp
     await spool.close()
 
 
-async def test_a_new_segment_that_cannot_be_made_leaves_no_trace(tmp_path):
+@pytest.mark.parametrize(
+    "failures", [[errno.ENOSPC], [0, errno.ENOSPC]], ids=["the last one cannot be ended", "the next one cannot be begun"]
+)
+async def test_a_new_segment_that_cannot_be_made_leaves_no_trace(tmp_path, failures):
     disk = Disk()
     spool = await Spool.open(tmp_path, sync_file=disk, segment_bytes=40)
     await spool.append(b"kept")
-    disk.failures = [errno.ENOSPC]
+    disk.failures = failures
     with pytest.raises(Fatal, match="No space left"):
         await spool.append(b"x" * 30)
     assert len(segments(tmp_path)) == 1
@@ -311,7 +369,7 @@ async def test_a_last_file_that_was_cut_while_it_was_read_is_said(tmp_path):
     await spool.append(b"0")
     await spool.append(b"1")
     path = tmp_path / segments(tmp_path)[0]
-    path.write_bytes(path.read_bytes()[: -FRAME_BYTES - 1])
+    path.write_bytes(path.read_bytes().rstrip(b"\0")[: -FRAME_BYTES - 1])
     batch = await spool.read(9)
     assert batch.payloads == [b"0"]
     await spool.release(batch.end)
