@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from alpha_pulse.hedging.common.types import MarketState, Snapshot
 from alpha_pulse.hedging.risk.observations import market_scores, market_signals
-from alpha_pulse.hedging.risk.sizers.signal import Direction, HedgeEngine
+from alpha_pulse.hedging.risk.sizers.signal import Direction, HedgeEngine, weigh
 from alpha_pulse.hedging.risk.sizers.spline import MonotoneSpline
 
 
@@ -98,15 +98,15 @@ class SignalSizer:
     policy: SignalPolicy = field(default_factory=SignalPolicy)
 
     def ratio_on(self, market: MarketState, inventory: float) -> float:
-        """The ratio after the engine's advice."""
-        return self._advise(market, inventory)[0]
+        """The ratio after the engine's advice, which gives no reasons here: a replay asks at every bar."""
+        weights = self.weights
+        signals = [(value, weights[name]) for name, (value, _) in market_signals(market, inventory).items() if weights.get(name, 0.0) > 0.0]
+        weighed = weigh(self.policy, inventory * market.reference, [value for value, _ in signals], [weight for _, weight in signals])
+        return self._moved(weighed.direction, weighed.magnitude)
 
     def size(self, snapshot: Snapshot) -> Sizing:
         """The engine's advice, in its own words, with every signal."""
-        ratio, reason, inputs = self._advise(snapshot.market, float(snapshot.inventory))
-        return Sizing(ratio, reason, inputs)
-
-    def _advise(self, market: MarketState, inventory: float) -> Sizing:
+        market, inventory = snapshot.market, float(snapshot.inventory)
         engine = HedgeEngine(
             baseline_position_usd=self.policy.baseline_position_usd,
             size_scaling_k=self.policy.size_scaling_k,
@@ -117,11 +117,6 @@ class SignalSizer:
             if self.weights.get(name, 0.0) > 0.0:
                 engine.add_signal(name, value, self.weights[name], raw_value=raw)
         advice = engine.compute(inventory * market.reference)
-        ratio = self.base
-        if advice.direction in {Direction.REDUCE_LONG, Direction.REDUCE_SHORT}:
-            ratio += advice.magnitude * (self.max_ratio - self.base)
-        elif advice.direction in {Direction.INCREASE_LONG, Direction.INCREASE_SHORT}:
-            ratio *= 1.0 - advice.magnitude
         inputs = {
             "direction": advice.direction.value,
             "magnitude": advice.magnitude,
@@ -129,7 +124,13 @@ class SignalSizer:
             "combined_signal": advice.combined_signal,
             "signals": {name: signal.value for name, signal in engine.signals.items()},
         }
-        return Sizing(ratio, advice.reasoning, inputs)
+        return Sizing(self._moved(advice.direction, advice.magnitude), advice.reasoning, inputs)
+
+    def _moved(self, direction: Direction, magnitude: float) -> float:
+        """The base ratio after an advice."""
+        if direction in {Direction.REDUCE_LONG, Direction.REDUCE_SHORT}:
+            return self.base + magnitude * (self.max_ratio - self.base)
+        return self.base if direction is Direction.HOLD else self.base * (1.0 - magnitude)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.hedging.risk.normalizers import (
@@ -27,14 +28,17 @@ __all__ = [
     "Direction",
     "HedgeDecision",
     "HedgeEngine",
+    "Policy",
     "Signal",
     "SignalContribution",
+    "Weighed",
     "annualize_funding",
     "normalize_funding_rate",
     "normalize_orderbook_imbalance",
     "normalize_price_momentum",
     "normalize_volatility_regime",
     "normalize_zscore",
+    "weigh",
 ]
 
 _ROUNDING = 1e-12  # a weighted mean of equal values may miss them by a few ulps; that must not decide at a threshold
@@ -91,11 +95,7 @@ class HedgeEngine:
         self._signals.clear()
 
     def compute(self, position_delta: float) -> HedgeDecision:
-        """What to do with a position, from the signals so far.
-
-        combined = Σ value·weight / Σ weight. Confidence: 1 − min(1, population variance of the values) for several signals,
-        abs(value) for one; signals of zero weight do not count. Magnitude: min(1, min(1, abs(combined)) · (0.2 + 0.8·confidence) ·
-        (1 + k·√(abs(position)/baseline))), halved when it adds to a position that is already on.
+        """What to do with a position, from the signals so far. The numbers are those of :func:`weigh`.
 
         Args:
             position_delta: the position's delta, USD, above 0 long. 0 is flat: it may be opened to either side.
@@ -103,50 +103,108 @@ class HedgeEngine:
         Raises:
             ConfigError: ``position_delta`` is not finite.
         """
-        check_finite("position_delta", position_delta, "skip the decision while the position is unknown")
-        position = float(position_delta)
-        shares = _shares([signal.weight for signal in self._signals.values()])
+        position, signals = float(position_delta), list(self._signals.values())
+        weighed = weigh(self, position, [signal.value for signal in signals], [signal.weight for signal in signals])
         breakdown = {
-            signal.name: SignalContribution(signal.value, signal.weight, signal.value * share, signal.raw_value, signal.description)
-            for signal, share in zip(self._signals.values(), shares, strict=True)
+            signal.name: SignalContribution(signal.value, signal.weight, part, signal.raw_value, signal.description)
+            for signal, part in zip(signals, weighed.contributions, strict=True)
         }
-        values = [signal.value for signal in self._signals.values() if signal.weight > 0.0]
-        if not values:
+        if not any(signal.weight > 0.0 for signal in signals):
             why = "all weights are zero" if breakdown else "there are no signals"
             return HedgeDecision(Direction.HOLD, 0.0, 0.0, 0.0, breakdown, f"Hold the {_named(position)}: {why}.")
-        combined = max(-1.0, min(1.0, math.fsum(part.contribution for part in breakdown.values())))
-        confidence = _confidence(values)
-        direction, why = self._direction(position, combined)
-        magnitude = 0.0 if direction is Direction.HOLD else self._magnitude(position, combined, confidence)
-        reasoning = f"{_opinion(combined, confidence, breakdown)} {_verdict(direction, magnitude, position)}: {why}."
+        direction, magnitude, confidence, combined, _ = weighed
+        verdict = f"{_verdict(direction, magnitude, position)}: {_why(self, position, combined, direction)}"
+        reasoning = f"{_opinion(combined, confidence, breakdown)} {verdict}."
         return HedgeDecision(direction, magnitude, confidence, combined, breakdown, reasoning)
 
-    def _direction(self, position: float, combined: float) -> tuple[Direction, str]:
-        """The direction and, in a clause, why."""
-        strength, bullish = abs(combined), combined > 0.0
-        if strength <= _ROUNDING:
-            return Direction.HOLD, "the signals cancel out or say nothing"
-        if strength < self.action_threshold - _ROUNDING:
-            return Direction.HOLD, f"the signal's size of {strength:.4g} is below the action threshold of {self.action_threshold:g}"
-        if position != 0.0 and bullish is not (position > 0.0):
-            return (Direction.REDUCE_LONG if position > 0.0 else Direction.REDUCE_SHORT), "the signals are against it"
-        grow = Direction.INCREASE_LONG if bullish else Direction.INCREASE_SHORT
-        if position == 0.0:
-            return grow, f"the signal's size of {strength:.4g} reaches the action threshold of {self.action_threshold:g}"
-        threshold = f"above the conviction threshold of {self.high_conviction_threshold:g}"
-        if strength <= self.high_conviction_threshold + _ROUNDING:
-            return Direction.HOLD, f"the signals agree with it, but not {threshold}"
-        return grow, f"the signals agree with it {threshold}"
 
-    def _magnitude(self, position: float, combined: float, confidence: float) -> float:
-        """The formula of :meth:`compute`."""
-        boost = 1.0 + self.size_scaling_k * math.sqrt(abs(position) / self.baseline_position_usd) if self.size_scaling_k else 1.0
-        magnitude = min(1.0, min(1.0, abs(combined)) * boost * (0.2 + 0.8 * confidence))
-        adds = position != 0.0 and (position > 0.0) is (combined > 0.0)
-        return 0.5 * magnitude if adds else magnitude
+class Policy(Protocol):
+    """The numbers that :class:`HedgeEngine` takes, checked."""
+
+    @property
+    def baseline_position_usd(self) -> float: ...  # noqa: D102 - as the engine documents them
+    @property
+    def size_scaling_k(self) -> float: ...  # noqa: D102
+    @property
+    def action_threshold(self) -> float: ...  # noqa: D102
+    @property
+    def high_conviction_threshold(self) -> float: ...  # noqa: D102
 
 
-def _shares(weights: list[float]) -> list[float]:
+class Weighed(NamedTuple):
+    """A decision without its words; the fields are those of :class:`HedgeDecision`."""
+
+    direction: Direction
+    magnitude: float
+    confidence: float
+    combined_signal: float
+    contributions: list[float]  # one a signal
+
+
+def weigh(policy: Policy, position: float, values: Sequence[float], weights: Sequence[float]) -> Weighed:
+    """Signals against a position.
+
+    combined = Σ value·weight / Σ weight. Confidence: 1 − min(1, population variance of the values) for several signals,
+    abs(value) for one; signals of zero weight do not count. Magnitude: min(1, min(1, abs(combined)) · (0.2 + 0.8·confidence) ·
+    (1 + k·√(abs(position)/baseline))), halved when it adds to a position that is already on.
+
+    Args:
+        policy: baseline, k and thresholds.
+        position: the position's delta, USD, above 0 long; 0 is flat.
+        values: the signals, [−1, +1].
+        weights: one a signal, 0 or more, in any unit.
+
+    Raises:
+        ConfigError: ``position`` is not finite.
+    """
+    check_finite("position_delta", position, "skip the decision while the position is unknown")
+    contributions = [value * share for value, share in zip(values, _shares(weights), strict=True)]
+    counted = [value for value, weight in zip(values, weights, strict=True) if weight > 0.0]
+    if not counted:
+        return Weighed(Direction.HOLD, 0.0, 0.0, 0.0, contributions)
+    combined = max(-1.0, min(1.0, math.fsum(contributions)))
+    confidence = _confidence(counted)
+    direction = _direction(policy, position, combined)
+    magnitude = 0.0 if direction is Direction.HOLD else _magnitude(policy, position, combined, confidence)
+    return Weighed(direction, magnitude, confidence, combined, contributions)
+
+
+def _direction(policy: Policy, position: float, combined: float) -> Direction:
+    strength, bullish = abs(combined), combined > 0.0
+    if strength <= _ROUNDING or strength < policy.action_threshold - _ROUNDING:
+        return Direction.HOLD
+    if position != 0.0 and bullish is not (position > 0.0):
+        return Direction.REDUCE_LONG if position > 0.0 else Direction.REDUCE_SHORT
+    if position != 0.0 and strength <= policy.high_conviction_threshold + _ROUNDING:
+        return Direction.HOLD
+    return Direction.INCREASE_LONG if bullish else Direction.INCREASE_SHORT
+
+
+def _why(policy: Policy, position: float, combined: float, direction: Direction) -> str:
+    """The direction's reason, in a clause."""
+    strength = abs(combined)
+    if strength <= _ROUNDING:
+        return "the signals cancel out or say nothing"
+    if strength < policy.action_threshold - _ROUNDING:
+        return f"the signal's size of {strength:.4g} is below the action threshold of {policy.action_threshold:g}"
+    if direction in {Direction.REDUCE_LONG, Direction.REDUCE_SHORT}:
+        return "the signals are against it"
+    if position == 0.0:
+        return f"the signal's size of {strength:.4g} reaches the action threshold of {policy.action_threshold:g}"
+    threshold = f"above the conviction threshold of {policy.high_conviction_threshold:g}"
+    agree = "the signals agree with it"
+    return f"{agree}, but not {threshold}" if direction is Direction.HOLD else f"{agree} {threshold}"
+
+
+def _magnitude(policy: Policy, position: float, combined: float, confidence: float) -> float:
+    """The formula of :func:`weigh`."""
+    boost = 1.0 + policy.size_scaling_k * math.sqrt(abs(position) / policy.baseline_position_usd) if policy.size_scaling_k else 1.0
+    magnitude = min(1.0, min(1.0, abs(combined)) * boost * (0.2 + 0.8 * confidence))
+    adds = position != 0.0 and (position > 0.0) is (combined > 0.0)
+    return 0.5 * magnitude if adds else magnitude
+
+
+def _shares(weights: Sequence[float]) -> list[float]:
     """Weights as fractions of their sum; all 0 when they are. Scaled by the largest first, so that none overflows or vanishes."""
     largest = max(weights, default=0.0)
     if largest == 0.0:
