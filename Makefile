@@ -23,13 +23,13 @@ lint: $(VENV)/.dev  ## ruff, mypy strict, import contracts
 	$(BIN)/lint-imports
 
 test: $(VENV)/.dev  ## the whole test suite, with branch coverage
-	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report=term --cov-fail-under=90 -m "not soak"
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report=term --cov-fail-under=90 --durations=20 -m "not soak"
 
 bench: $(VENV)/.dev  ## every figure that the README claims, as a table and as JSON
 	$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.dev  ## the slow tests
-	$(BIN)/pytest -m soak
+	$(BIN)/pytest -m soak --timeout 0
 
 clean:  ## remove the environment and everything that was generated
 	rm -rf $(VENV) out var htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

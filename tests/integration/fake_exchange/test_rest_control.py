@@ -108,7 +108,8 @@ async def test_the_command_prints_its_addresses_and_ends_on_ctrl_c() -> None:
         while not any("/control/revoke" in line for line in lines):
             lines.append((await process.stdout.readline()).decode())
     process.send_signal(signal.SIGINT)
-    await process.communicate()
+    async with asyncio.timeout(20):
+        await process.communicate()
     text = "".join(lines)
     assert "rest_url: http://127.0.0.1:" in text
     assert "ws_url: ws://127.0.0.1:" in text
