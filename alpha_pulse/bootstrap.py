@@ -146,7 +146,7 @@ async def run_bot(settings: Settings) -> int:
         if len(bots) == 1:
             return await _run(bots[0], pairs[0], stopping)
         runs = (_run_beside(bot, one, stopping) for bot, one in zip(bots, pairs, strict=True))
-        return max(_exit_code(end, one) for end, one in zip(await asyncio.gather(*runs, return_exceptions=True), pairs, strict=True))
+        return max(end if isinstance(end, int) else 1 for end in await asyncio.gather(*runs, return_exceptions=True))
     finally:
         feeling.cancel()
         await asyncio.gather(feeling, return_exceptions=True)
@@ -275,21 +275,16 @@ async def _run(bot: GridHedgeBot, settings: Settings, stopping: asyncio.Event) -
     return bot.exit_code
 
 
-def _exit_code(end: int | BaseException, settings: Settings) -> int:
-    """How one of several pairs ended; what nobody foresaw is said with its trace."""
-    if isinstance(end, int):
-        return end
-    logger.opt(exception=end).error("{} has ended by an unexpected error, the others went on", settings.symbol)
-    return 1
-
-
 async def _run_beside(bot: GridHedgeBot, settings: Settings, stopping: asyncio.Event) -> int:
-    """One of several: what ends it is said, and ends nothing else."""
+    """One of several: what ends it is said at once, and ends nothing else."""
     with logger.contextualize(pair=bot.pair.name):
         try:
-            return await _run(bot, settings, stopping)
+            try:
+                return await _run(bot, settings, stopping)
+            finally:
+                await bot.broker.close()
         except AlphaPulseError as error:
             logger.error("This pair has ended, the others go on: {}", error)
-            return 1
-        finally:
-            await bot.broker.close()
+        except Exception as error:  # noqa: BLE001 - the others must not end with it
+            logger.opt(exception=error).error("This pair has ended by an unexpected error, the others go on")
+        return 1

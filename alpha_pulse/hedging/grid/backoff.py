@@ -1,4 +1,4 @@
-"""Not asking a venue again and again for what it refuses, nor a second time for what it may have taken. Pure."""
+"""Not asking a venue again and again for what it refuses or fails to give, nor a second time for what it may have taken. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from alpha_pulse.hedging.common.types import Alert, DesiredOrder, Rejection
 _FIRST_WAIT_MS = 60_000
 _LONGEST_WAIT_MS = 3_600_000
 _WORTH_AN_ALERT = 3  # rejections in a row
+_FIRST_PATIENCE_S = 0.5  # after a failure
+_LONGEST_PATIENCE_S = 30.0
+_MOST_DOUBLINGS = 10  # beyond the longest; powers of 2 overflow a float at 1,024, which a long outage reaches
+
+
+def wait_after(failures: int) -> float:
+    """Seconds until the next try after so many failures in a row: 0.5, 1, 2 … 30."""
+    return min(_LONGEST_PATIENCE_S, _FIRST_PATIENCE_S * 2.0 ** min(failures - 1, _MOST_DOUBLINGS))
 
 
 def after_sending(

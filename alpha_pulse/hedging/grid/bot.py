@@ -15,7 +15,7 @@ from alpha_pulse.domain.catalog import hedge_pair
 from alpha_pulse.domain.events import Event, EventKind
 from alpha_pulse.domain.instrument import Instrument
 from alpha_pulse.domain.position import Account
-from alpha_pulse.errors import ConfigError, Fatal, Transient
+from alpha_pulse.errors import AlphaPulseError, ConfigError, Fatal, Transient
 from alpha_pulse.hedging.common.advice import Advisor
 from alpha_pulse.hedging.common.interfaces import (
     Broker,
@@ -35,6 +35,7 @@ from alpha_pulse.hedging.common.types import BotState, MarketState, Snapshot
 from alpha_pulse.hedging.execution.order_manager import BrokerOrderManager
 from alpha_pulse.hedging.execution.position_fetcher import FixedInventory, release
 from alpha_pulse.hedging.grid import chronicle
+from alpha_pulse.hedging.grid.backoff import wait_after
 from alpha_pulse.hedging.grid.bookkeeping import bring_up_to_date
 from alpha_pulse.hedging.grid.calculator import DefaultGridCalculator
 from alpha_pulse.hedging.grid.config import BotConfig
@@ -51,7 +52,6 @@ from alpha_pulse.hedging.risk.portfolio import PortfolioBook
 from alpha_pulse.hedging.state.memory import MemoryStore
 
 _IDLE_S = 1.0  # while the market is silent, commands and staleness are looked at this often
-_LONGEST_WAIT_S = 30.0  # between two tries while something fails
 _WITHOUT_NUMBERS = str.maketrans("", "", "0123456789.,")  # "no quotes for 3 s" and "for 4 s" are one trouble
 
 
@@ -162,7 +162,7 @@ class GridHedgeBot:
     async def run(self) -> None:
         """Act on every market update until the feed ends or a stop is requested, then stop cleanly.
 
-        The only broad except of the project is here: whatever happens, the bot reaches a safe state.
+        The broad excepts of the project are here and where it ends: whatever happens, the bot reaches a safe state.
 
         Raises:
             ConfigError: the first prices show that these settings cannot be traded.
@@ -173,20 +173,11 @@ class GridHedgeBot:
         try:
             while not self._stopping:
                 try:
-                    await self._catch_up()
-                    market = await self._next_market()
-                    if market is None:
-                        self.request_stop("the feed has ended")
-                    else:
-                        await self._act_on(market)
-                    failures = 0
-                except Transient as error:
-                    failures += 1
-                    await self._ride_out(error, failures)
+                    failures = await self._round(failures)
                 except ConfigError:
                     self.exit_code = 2  # a hedge that is on keeps its stop
                     raise
-                except Exception as error:  # noqa: BLE001 - the one broad except, by design
+                except Exception as error:  # noqa: BLE001 - by design
                     self._halt(error)
         except asyncio.CancelledError:
             if not self._interruption.was_ours():
@@ -194,6 +185,20 @@ class GridHedgeBot:
         finally:
             self._interruption.over()
             await self._end()
+
+    async def _round(self, failures: int) -> int:
+        """Take one update, or ride out what fails and passes by itself; how many failures in a row that makes."""
+        try:
+            await self._catch_up()
+            market = await self._next_market()
+            if market is None:
+                self.request_stop("the feed has ended")
+            else:
+                await self._act_on(market)
+        except Transient as error:
+            await self._ride_out(error, failures + 1)
+            return failures + 1
+        return 0
 
     async def _next_market(self) -> MarketState | FeedProblem | None:
         """The next update, None at the end; while none comes, look for commands and judge whether the last one is stale."""
@@ -224,7 +229,10 @@ class GridHedgeBot:
     async def _act_on(self, market: MarketState | FeedProblem) -> None:
         """A tick, unless it can wait or the last decision stands."""
         if isinstance(market, FeedProblem) or market.stale_reason:
-            await self._skip(market if isinstance(market, FeedProblem) else FeedProblem(market.raw.close_ms, market.stale_reason))
+            problem = market if isinstance(market, FeedProblem) else FeedProblem(market.raw.close_ms, market.stale_reason)
+            if self.store.records_every_tick:
+                await self._listen(problem.ts_ms)
+            await self._skip(problem)
             return
         asked = self.store.records_every_tick and await self._listen(market.raw.close_ms)
         account, pace = await self.broker.fetch_account(self.symbol), self._pace
@@ -392,14 +400,12 @@ class GridHedgeBot:
 
     async def _ride_out(self, error: Transient, failures: int) -> None:
         """Something failed that passes by itself: withdraw what would unwind, wait longer each time."""
-        wait = min(_LONGEST_WAIT_S, _IDLE_S * 2.0 ** (failures - 2))
+        wait = wait_after(failures)
         logger.warning("{} (failure {} in a row); trying again in {:.1f} s", error, failures, wait)
         try:
             await self._skip(FeedProblem(self.broker.clock.now_ms(), str(error)))
         except Transient as again:
             logger.debug("And: {}", again)
-        except Fatal as fatal:
-            self._halt(fatal)
         await self._interruption.sleep(wait)
 
     def _halt(self, error: Exception) -> None:
@@ -415,6 +421,7 @@ class GridHedgeBot:
         """Stop; what cannot be ended cleanly is said, with what it means."""
         try:
             await self.stop()
-        except (Transient, Fatal) as error:
+        except Exception as error:  # noqa: BLE001 - by design
             self.exit_code = 1
-            logger.error("Could not end cleanly, look whether orders are left at the venue: {}", error)
+            trace = None if isinstance(error, AlphaPulseError) else error
+            logger.opt(exception=trace).error("Could not end cleanly, look whether orders are left at the venue: {}", error)

@@ -266,6 +266,52 @@ async def test_an_unforeseen_error_withdraws_the_grid_keeps_the_stop_and_ends_wi
     assert "ZeroDivisionError" in again.state.risk.halted
 
 
+class Unread:
+    """An inventory that cannot be read from some moment on."""
+
+    def __init__(self) -> None:
+        self.away = False
+
+    async def fetch_inventory(self, symbol: str) -> Decimal:
+        if self.away:
+            raise Transient("the coins cannot be read")
+        return Decimal(1)
+
+
+class Breaking(PaperBroker):
+    """Falls over what nobody foresaw when it is asked for orders, once it is told to."""
+
+    broken = False
+
+    async def open_orders(self, symbol: str) -> Sequence[Order]:
+        if self.broken:
+            self.broken = False
+            raise ZeroDivisionError
+        return await super().open_orders(symbol)
+
+
+async def test_an_unforeseen_error_while_an_outage_is_ridden_out_keeps_the_stop_too():
+    broker, positions = make_broker(prices(*[100_000] * 4), Breaking), Unread()
+    bot = await stepped(make_bot([], broker=broker, position_fetcher=positions))
+    broker.broken = positions.away = True
+    bot.broker.feed._inner.updates.extend(prices(100_500, first=4))
+    await bot.run()
+    assert bot.exit_code == 1
+    assert "ZeroDivisionError" in bot.state.risk.halted
+    assert {o.request.purpose for o in await bot.broker.open_orders(SYMBOL)} == {Purpose.STOP}
+
+
+async def test_people_are_heard_while_the_market_is_broken():
+    store = MemoryStore(records_every_tick=True)
+    bot = await stepped(make_bot(prices(*[100_000] * 4), store=store))
+    problems = [FeedProblem(360_000 + 60_000 * number, "no quotes") for number in range(50)]
+    bot.broker.feed._inner.updates.extend(problems)
+    store.post_command(bot.broker.account, SYMBOL, "stop")
+    await bot.run()
+    assert bot.exit_code == 0
+    assert len(bot.broker.feed._inner.updates) > 40
+
+
 async def test_resuming_releases_halts_and_latches_and_the_grid_goes_on():
     store = MemoryStore(records_every_tick=True)
     bot = await stepped(make_bot(prices(100_000, 100_000, 100_000, 84_000, 83_000), store=store))

@@ -8,7 +8,7 @@ import pytest
 
 from alpha_pulse.domain.orders import OrderRequest, OrderType, Purpose, Side
 from alpha_pulse.hedging.common.types import DesiredOrder, Rejection
-from alpha_pulse.hedging.grid.backoff import after_sending, not_in_doubt, not_refused, rejection_alert
+from alpha_pulse.hedging.grid.backoff import after_sending, not_in_doubt, not_refused, rejection_alert, wait_after
 
 MINUTE = 60_000
 
@@ -81,3 +81,7 @@ def test_a_stop_in_doubt_holds_the_place_of_the_stop():
     )
     stop = DesiredOrder(Side.SELL, OrderType.STOP_MARKET, Decimal(1), None, Purpose.STOP, trigger_price=Decimal(81))
     assert not_in_doubt([stop, wish()], [doubtful]) == [wish()]
+
+
+def test_failures_in_a_row_are_waited_out_longer_and_longer_however_many_they_are():
+    assert [wait_after(failures) for failures in (1, 2, 3, 6, 7, 8, 10_000)] == [0.5, 1.0, 2.0, 16.0, 30.0, 30.0, 30.0]
