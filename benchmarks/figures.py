@@ -137,6 +137,16 @@ TWIN: Final = tuple(
         ("everything, both sides", "as before, on both sides", 20.0, ""),
     )
 )
+TWIN_SLOWEST: Final = tuple(
+    Figure(
+        f"compiled twin: {name}, slowest of five other years",
+        "million bars/s",
+        "as above on the simulated years of five other seeds, on some of which the wallet runs short and margin decides; median of 5 each",
+        goal,
+        "more",
+    )
+    for name, goal in (("fixed spacing", 100.0), ("everything", 20.0))
+)
 _PLAIN: Final = (
     "525,600 bars, one core: 5 levels a side, 1 % apart, laid anew after each fill, fee, path of net worth and drawdown; after compiling"
     " and without making the market; the same run of this program as the twin's figures"

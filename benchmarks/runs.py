@@ -76,8 +76,8 @@ def measurements() -> Iterator[Measurement]:
     yield Measurement(tuple(figure for pair in figures.WIRE for figure in pair), _wire)
     yield Measurement((figures.HEDGE_SCALAR, figures.SPLINE_ARRAY), _sizers)
     yield Measurement((figures.SIGNALS,), _signals)
-    peers = (*figures.PEERS.values(), *figures.AGAINST.values())
-    yield Measurement((*figures.TWIN, *peers, figures.SWEEP, figures.CACHED, figures.COMPILING, figures.READING), _twin)
+    twins = (*figures.TWIN, *figures.TWIN_SLOWEST, *figures.PEERS.values(), *figures.AGAINST.values())
+    yield Measurement((*twins, figures.SWEEP, figures.CACHED, figures.COMPILING, figures.READING), _twin)
     yield Measurement((figures.SEARCH,), _search)
     yield Measurement(figures.BACKTEST, _backtest)
     yield Measurement(figures.DECISION_LOG, _decision_log)
@@ -138,6 +138,8 @@ def _twin(scale: Scale) -> Measured:
     run = _worker("compiled", "--days", str(scale.year), *sizes)
     cases = ("fixed", "fixed_both_sides", "everything", "everything_both_sides")
     speeds: Measured = {figure: (run[case]["bars_per_s"] / _MILLION,) for figure, case in zip(figures.TWIN, cases, strict=True)}
+    worst = zip(figures.TWIN_SLOWEST, ("fixed", "everything"), strict=True)
+    speeds |= {figure: (run["slowest"][case] / _MILLION,) for figure, case in worst}
     times = {figures.SWEEP: "sweep_s", figures.CACHED: "cached_start_s", figures.COMPILING: "compiling_s", figures.READING: "reading_s"}
     taken: Measured = {figure: (run[name],) if name in run else ONLY_WHOLE for figure, name in times.items()}
     ours = {"fixed spacing": run["fixed"]["bars_per_s"], "fixed spacing, both sides": run["fixed_both_sides"]["bars_per_s"]}

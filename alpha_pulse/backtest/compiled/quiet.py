@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import math
 
-from alpha_pulse.backtest.compiled.risk import asked_with, tier_at
+from alpha_pulse.backtest.compiled.risk import asked_with, score_with, step_with, tier_at, tier_number
 from alpha_pulse.backtest.compiled.values import BLOCK, DELTA_REDUCE, EMA, FIXED, WIDE, WIDEST_BLOCK, Columns, Floats, Ints, Records
 from alpha_pulse.backtest.compiled.venue import entry_price, quantity_of, refresh
 from alpha_pulse.hedging.grid.curve import lots_to_buy, lots_to_sell
 from alpha_pulse.hedging.grid.steps import volume_band
 from alpha_pulse.hedging.grid.zone import anchor_edges, inside_band
 from alpha_pulse.hedging.risk.inventory import loss_from_entry
-from alpha_pulse.hedging.risk.margin import NO_INCREASE_SIGMAS, WIDEST, margin_distance, price_at_maintenance
+from alpha_pulse.hedging.risk.margin import (
+    CUT_SIGMAS,
+    NO_INCREASE_SIGMAS,
+    WIDEST,
+    distance_between,
+    margin_distance,
+    price_at_maintenance,
+    stepped_cap,
+)
 from alpha_pulse.hedging.risk.stop import stop_distance
 from alpha_pulse.hedging.risk.target import most_hedge
 from alpha_pulse.hedging.risk.zone import cap_room, floor_bounds, funding_bounds, stop_bounds
@@ -23,11 +31,12 @@ from alpha_pulse.hedging.risk.zone import cap_room, floor_bounds, funding_bounds
 _HAIR = 1e-9
 _STEP_HAIR = 1e-6  # of a step of the ratio
 _REACH, _REACHES = 0.05, 4  # of price and volatility: how far around a bar the assessor's answer is looked up; then a quarter of it
-_THIN = 0.1  # of the depth
+_LAST_STEP = 4  # of what the assessor asks for
+_SCARCELY_ANY = 1e-9  # a depth [quote units]; 0 is an unknown one
 _AHEAD_MS = 86_400_000.0  # for how long the age of the inventory is looked ahead
 _SHORT = 1e-6  # of the price at which an order reaches the minimum notional
 _SPREAD = 0.1  # of a node: the spread within which one side of the book bounds the other
-_TIER_MARGIN = 0.02  # what another margin tier may change in the distance to liquidation within one node of price
+_NEARBY = 0.1  # of the mark: how far from it liquidation is followed, through the two tiers that may lie there
 
 
 def find_quiet(p: Records, b: Records, run: Records) -> None:
@@ -140,11 +149,14 @@ def _watch_assessor(p: Records, b: Records, s: Records, q: Records) -> bool:
     """
     price, sigma, long = b.reference, b.volatility, p.inventory > 0.0
     depth = b.bid_depth if long else b.ask_depth
+    step, _ = step_with(p, price, sigma, depth, b.close_ms, loss_from_entry(p.inventory, price, s.entry))
     for k in range(_REACHES):
         reach = _REACH * 0.25**k
         low, high, until = price * (1.0 - reach), price * (1.0 + reach), b.close_ms + _AHEAD_MS
-        thin = depth * _THIN if depth > 0.0 else math.inf  # beside an unknown depth every known one is thin
         calm, wild = sigma * (1.0 - reach), sigma * (1.0 + reach)
+        thin = _thinnest(p, high, wild, until, step)
+        if 0.0 < depth < thin:
+            continue
         losses = loss_from_entry(p.inventory, low, s.entry), loss_from_entry(p.inventory, high, s.entry)
         most = asked_with(p, high, wild, thin, until, max(losses[0], losses[1]))
         least = asked_with(p, low, calm, 0.0, b.close_ms, min(losses[0], losses[1]))
@@ -158,6 +170,20 @@ def _watch_assessor(p: Records, b: Records, s: Records, q: Records) -> bool:
     return False
 
 
+def _thinnest(p: Records, price: float, sigma: float, now_ms: float, step: int) -> float:
+    """Down to which depth the score stays under what the next step begins with; infinity where only an unknown one does."""
+    config = p.scores[0]
+    if step == _LAST_STEP:
+        return _SCARCELY_ANY
+    begins = (config.reduce_score, config.hedge_partial_score, config.hedge_full_score, config.liquidate_score)[step]
+    room = begins * (1.0 - _HAIR) - score_with(p, price, sigma, math.inf, now_ms)
+    if room <= 0.0:
+        return math.inf
+    if room > config.liquidity_weight:
+        return _SCARCELY_ANY
+    return float(config.liquidity_weight * abs(p.inventory) * price / room)
+
+
 def _watch_stop(p: Records, s: Records, q: Records) -> None:
     distance = stop_distance(p, s.volatility_held) if p.has_stop else 0.0
     low, high = stop_bounds(s.stop_latched != 0, s.stop_reference, distance, p.inventory > 0.0)
@@ -165,27 +191,54 @@ def _watch_stop(p: Records, s: Records, q: Records) -> None:
 
 
 def _watch_margin(p: Records, b: Records, s: Records, q: Records) -> bool:
-    """Marks between which neither the cap of the curve moves nor liquidation comes near; False where that cannot be told."""
+    """Marks between which neither the cap of the curve moves nor margin cuts; False where that cannot be told."""
     mark, position, entry = b.mark_close, quantity_of(p, s.lots), entry_price(p, s)
+    wanted = most_hedge(abs(p.inventory), s.ratio, s.floor, p.max_ratio, p.amplitude)
+    if s.lots != 0 and _watch_liquidation(p, s, q, mark, position, entry):
+        held = abs(position)  # all that may be held now, whatever equity does
+        return bool(s.cap == stepped_cap(s.cap, held, held, p.most, wanted, abs(p.inventory)))
     equity = max(0.0, s.cash + position * (mark - entry))
     rate, _ = tier_at(p, 2.0 * equity / p.no_increase_distance)
     margin = (1.0 + WIDEST * p.no_increase_distance) * (1.0 + rate) - 1.0
-    wanted = most_hedge(abs(p.inventory), s.ratio, s.floor, p.max_ratio, p.amplitude)
-    low, high = cap_room(s.cap, wanted, p.leverage, abs(position), abs(p.inventory), margin)
+    low, high = cap_room(s.cap, wanted, p.leverage, abs(position), abs(p.inventory), margin, p.most)
     if math.isnan(low):
         return False
     _bound_equity(q, s.cash - position * entry, position - low * (1.0 + _HAIR), 1.0)
     _bound_equity(q, s.cash - position * entry, position - high * (1.0 - _HAIR), -1.0)
-    if s.lots == 0:
-        return True
-    rate, credit = tier_at(p, abs(position) * mark * (1.5 if position < 0.0 else 0.5))
-    liquidation = price_at_maintenance(s.cash, position, entry, rate, credit)
-    distance = margin_distance(p.no_increase_distance, NO_INCREASE_SIGMAS, q.sigma_high) + _TIER_MARGIN
-    if position < 0.0:
-        q.mark_high = min(q.mark_high, liquidation / (1.0 + distance))
-    elif liquidation > 0.0:
-        q.mark_low = max(q.mark_low, liquidation / (1.0 - distance) if distance < 1.0 else math.inf)
     return True
+
+
+def _watch_liquidation(p: Records, s: Records, q: Records, mark: float, position: float, entry: float) -> bool:
+    """Marks between which liquidation stays farther than where growth ends, or stays nearer, but no cut is due; whether it is nearer."""
+    q.mark_low, q.mark_high = max(q.mark_low, mark * (1.0 - _NEARBY)), min(q.mark_high, mark * (1.0 + _NEARBY))
+    notional = abs(position) * mark
+    first, last = tier_number(p, notional * (1.0 - _NEARBY)), tier_number(p, notional * (1.0 + _NEARBY))
+    one = price_at_maintenance(s.cash, position, entry, p.tiers[first, 1], p.tiers[first, 2])
+    other = price_at_maintenance(s.cash, position, entry, p.tiers[last, 1], p.tiers[last, 2])
+    near, far = (min(one, other), max(one, other)) if position < 0.0 else (max(one, other), min(one, other))
+    doubt = _HAIR if last - first <= 1 else math.inf
+    ends = margin_distance(p.no_increase_distance, NO_INCREASE_SIGMAS, q.sigma_low) - doubt
+    cuts = margin_distance(p.cut_distance, CUT_SIGMAS, q.sigma_high) + doubt
+    is_near = distance_between(mark, far, position) < ends and distance_between(mark, near, position) > cuts
+    if is_near:
+        _keep_between(q, _mark_at(near, cuts, position), _mark_at(far, ends, position), position)
+    else:
+        grows = margin_distance(p.no_increase_distance, NO_INCREASE_SIGMAS, q.sigma_high) + doubt
+        _keep_between(q, _mark_at(near, grows, position), 0.0 if position < 0.0 else math.inf, position)
+    return bool(is_near)
+
+
+def _mark_at(liquidation: float, distance: float, position: float) -> float:
+    """The mark from which liquidation lies so far away."""
+    if position < 0.0:
+        return liquidation / (1.0 + distance)
+    return liquidation / (1.0 - distance) if distance < 1.0 or liquidation <= 0.0 else math.inf
+
+
+def _keep_between(q: Records, towards: float, away: float, position: float) -> None:
+    """Bound the mark on the side where the position loses, and on the other."""
+    low, high = (away, towards) if position < 0.0 else (towards, away)
+    q.mark_low, q.mark_high = max(q.mark_low, low), min(q.mark_high, high)
 
 
 def _bound_equity(q: Records, free: float, slope: float, sign: float) -> None:

@@ -25,12 +25,18 @@ from alpha_pulse.hedging.risk.var import parametric_var, var_floor
 _MINUTE_MS = 60_000.0
 
 
-def tier_at(p: Records, notional: float) -> tuple[float, float]:
-    """(maintenance rate, deduction) of an absolute notional, as ``Instrument.tier``."""
+def tier_number(p: Records, notional: float) -> int:
+    """Which maintenance tier an absolute notional is in, as ``Instrument.tier``."""
     for k in range(MOST_TIERS - 1):
         if notional <= p.tiers[k, 0]:
-            return p.tiers[k, 1], p.tiers[k, 2]
-    return p.tiers[MOST_TIERS - 1, 1], p.tiers[MOST_TIERS - 1, 2]
+            return k
+    return MOST_TIERS - 1
+
+
+def tier_at(p: Records, notional: float) -> tuple[float, float]:
+    """(maintenance rate, deduction) of an absolute notional."""
+    k = tier_number(p, notional)
+    return p.tiers[k, 1], p.tiers[k, 2]
 
 
 def assess(p: Records, b: Records, run: Records) -> None:
@@ -73,10 +79,18 @@ def demanded(p: Records, entry: float, price: float, sigma: float, depth: float,
 
 def asked_with(p: Records, price: float, sigma: float, depth: float, now_ms: float, loss: float) -> float:
     """The same for a loss since entry that is given."""
-    config = p.scores[0]
+    return step_with(p, price, sigma, depth, now_ms, loss)[1]
+
+
+def step_with(p: Records, price: float, sigma: float, depth: float, now_ms: float, loss: float) -> tuple[int, float]:
+    """How many steps above HOLD, and what that asks for."""
+    return hedge_step(score_with(p, price, sigma, depth if depth != 0.0 else math.inf, now_ms), loss, p.scores[0])
+
+
+def score_with(p: Records, price: float, sigma: float, depth: float, now_ms: float) -> float:
+    """The assessor's points; a depth of infinity is unknown."""
     age = max(0.0, (now_ms - p.acquired_ms) / _MINUTE_MS) if p.acquired_ms < math.inf else 0.0
-    score = risk_score(inventory_scores(p.inventory, price, sigma, depth if depth != 0.0 else math.inf, age, config))
-    return hedge_step(score, loss, config)[1]
+    return risk_score(inventory_scores(p.inventory, price, sigma, depth, age, p.scores[0]))
 
 
 def _latch(p: Records, s: Records, mark: float, drawdown: float, distance: float) -> None:

@@ -180,12 +180,12 @@ def _room(manager: HedgeRiskManager, snapshot: Snapshot, assessment: Assessment)
     margin = (1.0 + WIDEST * nearest) * (1.0 + rate) - 1.0  # equity per unit of position that keeps liquidation comfortably far
     cap, wanted = assessment.memory.cap, manager.most_wanted(float(snapshot.inventory), assessment.target)
     held = abs(float(snapshot.account.position.quantity))
-    room = cap_room(cap, wanted, manager.leverage(snapshot.account), held, abs(float(snapshot.inventory)), margin)
+    room = cap_room(cap, wanted, manager.leverage(snapshot.account), held, abs(float(snapshot.inventory)), margin, assessment.most)
     return None if math.isnan(room[0]) else room
 
 
-def cap_room(cap: float, wanted: float, leverage: float, held: float, scale: float, margin: float) -> tuple[float, float]:
-    """The same in numbers; NaN where more than leverage decides it. Base units, ``scale`` is |S|."""
+def cap_room(cap: float, wanted: float, leverage: float, held: float, scale: float, margin: float, limit: float) -> tuple[float, float]:
+    """The same in numbers; NaN where more than leverage decides it. Base units, ``scale`` is |S|, ``limit`` the user's on the position."""
     per_unit = 1.0 / leverage
     if cap >= wanted:  # not binding: it stays so while equity carries all that the curve can ask for, or the position is that already
         return (-math.inf if held >= wanted else wanted * max(per_unit, margin)), math.inf
@@ -193,7 +193,8 @@ def cap_room(cap: float, wanted: float, leverage: float, held: float, scale: flo
     most = min((math.floor(cap / unit + 1e-9) + 2) * unit, wanted + unit)
     if per_unit < margin or held > cap or held >= most:
         return math.nan, math.nan
-    return (-math.inf if held >= cap else cap * per_unit), most * per_unit
+    reachable = limit >= most * (1.0 - _HAIR)
+    return (-math.inf if held >= cap else cap * per_unit), most * per_unit if reachable else math.inf
 
 
 def funding_bounds(policy: TargetPolicy, target: HedgeTarget, sized: float, inventory: float) -> tuple[float, float]:

@@ -186,6 +186,19 @@ def test_interpreted_compiled_and_deciding_on_every_bar_are_one(seed):
         assert float(other.state.max_drawdown) == float(compiled.state.max_drawdown)
 
 
+@pytest.mark.parametrize("seed", [1, 9])
+def test_months_in_which_margin_decides_are_the_same_with_quiet_bars_passed_and_with_every_bar_decided_on(seed):
+    feed = {"source": "simulated", "seed": seed, "days": 200}
+    market = asyncio.run(read_market(Settings.read({"feed": feed})))
+    for changes in ({}, SYMMETRIC, {"inventory": {"quantity": -1}}, {"inventory": {"quantity": 20}}):
+        settings = Settings.read({"feed": feed, **changes})
+        quickly, thoroughly = run_twin(settings, market), run_twin(settings, market, skips=False)
+        assert quickly.state.ticks < 0.7 * thoroughly.state.ticks
+        assert quickly.fills.tobytes() == thoroughly.fills.tobytes()
+        assert quickly.funding.tobytes() == thoroughly.funding.tobytes()
+        assert np.array_equal(quickly.path, thoroughly.path)
+
+
 RECORDED = {
     "one minute": ("BTCUSDT", "1m_2025-05-20_2025-06-24", "2025-05-20_2025-06-24", None, 6.0),
     "one minute, thin": ("ETHUSDT", "1m_2025-05-20_2025-06-24", "2025-05-20_2025-06-24", None, 4.0),
