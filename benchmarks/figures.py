@@ -228,6 +228,7 @@ FIGURES: Final = (
     SPLINE_ARRAY,
     SIGNALS,
     *TWIN,
+    *TWIN_SLOWEST,
     *PEERS.values(),
     *AGAINST.values(),
     SWEEP,

@@ -51,6 +51,7 @@ class CcxtBroker:
         self.market_data: MarketDataFactory = partial(FeedDataProvider, self.feed, clock)
         self._journal = journal or MemoryJournal()
         self._open: dict[str, _Open] = {}
+        self._joined: set[str] = set()  # of those, the pairs that the account reads
         self._opening = asyncio.Lock()
 
     @property
@@ -63,7 +64,7 @@ class CcxtBroker:
         """See ``Broker``. Account set up and verified, orders and trades of earlier runs taken in, streams running."""
         async with self._opening:
             found = self._open.get(pair.perpetual)
-            if found is not None:
+            if found is not None and pair.perpetual in self._joined:
                 return found.desk.terms.instrument
             async with AsyncExitStack() as undo:
                 undo.push_async_callback(self.live.leave, pair.perpetual)  # a start that fails leaves no connection behind
@@ -92,6 +93,7 @@ class CcxtBroker:
         )
         await self.live.join(desk)
         self._open[pair.perpetual] = _Open(pair, desk)
+        self._joined.add(pair.perpetual)
         return instrument
 
     async def create_order(self, order: ApprovedOrder) -> Order:
@@ -116,7 +118,9 @@ class CcxtBroker:
 
     async def open_orders(self, symbol: str) -> tuple[Order, ...]:
         """See ``Broker``."""
-        return self._desk(symbol).orders.tracker.open_orders()
+        desk = self._desk(symbol)
+        desk.touch()
+        return desk.orders.tracker.open_orders()
 
     async def find_order(self, symbol: str, client_order_id: str) -> Order | None:
         """See ``Broker``."""
@@ -162,6 +166,7 @@ class CcxtBroker:
         """See ``Broker``."""
         for symbol in self._open:
             await self.live.leave(symbol)
+            self._joined.discard(symbol)  # its last state can still be read; opened again, it joins the account anew
         await self.feed.close()
 
     def _nudge(self, symbol: str) -> None:

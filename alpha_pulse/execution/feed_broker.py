@@ -34,7 +34,7 @@ from alpha_pulse.market.wrapped import WrappedFeed
 class _Seat:
     """A desk with what the broker remembers about it."""
 
-    __slots__ = ("attended", "credited", "desk", "inventory", "last_ms", "match", "saved_fills", "saved_funding", "unsaved")
+    __slots__ = ("attended", "credited", "desk", "fed", "inventory", "last_ms", "match", "saved_fills", "saved_funding", "unsaved")
 
     def __init__(self, desk: Desk, inventory: Decimal) -> None:
         self.desk = desk
@@ -42,6 +42,7 @@ class _Seat:
         self.inventory = inventory
         self.credited = False
         self.last_ms = 0  # of the last update that was matched: none is matched twice
+        self.fed = True  # the feed is open for it
         self.attended = True  # every update needs a closer look: there is a journal, or the wallet is not credited yet
         self.unsaved: MarketUpdate | None = None  # matched, but the journal failed: to be saved and handed on first
         self.saved_fills = 0
@@ -133,6 +134,9 @@ class FeedBroker(ABC):
             seat = self._seats.get(pair.perpetual)
             if seat is None:
                 seat = await self._open_seat(pair, inventory)
+            elif not seat.fed:
+                await self.feed.open(pair, seat.desk.instrument, resume_after_ms=seat.last_ms)
+                seat.fed = True
             return seat.desk.instrument
 
     async def create_order(self, order: ApprovedOrder) -> Order:
@@ -169,7 +173,9 @@ class FeedBroker(ABC):
         return self._desk(symbol).account()
 
     async def close(self) -> None:
-        """See ``Broker``."""
+        """See ``Broker``. The books stay: a pair that is opened again goes on with them."""
+        for seat in self._seats.values():
+            seat.fed = False
         await self.feed.close()
 
     async def transfer(self, symbol: str, amount: Decimal) -> None:

@@ -13,7 +13,7 @@ from loguru import logger
 from alpha_pulse.domain.instrument import HedgePair
 from alpha_pulse.errors import AlphaPulseError, Transient
 from alpha_pulse.hedging.common.interfaces import Clock
-from alpha_pulse.market.ccxt_mapping import instrument_of, learn_name, make_exchange, read_errors, translate_read
+from alpha_pulse.market.ccxt_mapping import hand_markets, instrument_of, learn_name, make_exchange, read_errors, translate_read
 from alpha_pulse.market.depth import depth_near_mid
 from alpha_pulse.market.guard import RequestGuard
 from alpha_pulse.market.taps import tap
@@ -170,7 +170,7 @@ class CcxtBooks:
 
     def _new_stream(self) -> Any:
         stream = tap(self._made())
-        stream.set_markets(self._rest.markets)
+        hand_markets(self._rest, stream)
         return stream
 
     def _made(self) -> Any:

@@ -14,7 +14,15 @@ from alpha_pulse.domain.instrument import HedgePair, Instrument
 from alpha_pulse.domain.market import MarketUpdate
 from alpha_pulse.errors import ConfigError, Fatal, Transient
 from alpha_pulse.hedging.common.interfaces import Clock, FeedProblem
-from alpha_pulse.market.ccxt_mapping import instrument_of, learn_name, make_exchange, read_errors, spot_exchange_id, translate_read
+from alpha_pulse.market.ccxt_mapping import (
+    hand_markets,
+    instrument_of,
+    learn_name,
+    make_exchange,
+    read_errors,
+    spot_exchange_id,
+    translate_read,
+)
 from alpha_pulse.market.guard import Haste, RequestGuard, hasty
 from alpha_pulse.market.live import LivePair, warm_up
 from alpha_pulse.market.streams import ByPair
@@ -27,6 +35,7 @@ _CANDLES_AT_ONCE: Final = 1000
 _BOOK_ROWS: Final = 500
 _TOP_ROWS: Final = 5
 _MOST_BACKOFF: Final = 16.0
+_MOST_DOUBLINGS: Final = 20  # of the pause after failures, beyond every ``_MOST_BACKOFF``
 _SOURCES: Final = {
     "_watch_quotes": "quotes",
     "_poll_quotes": "quotes",
@@ -48,7 +57,7 @@ class Pace:
     funding: float = 3.0  # mark, index and funding; ten times as long where mark prices are streamed
     spot: float = 3.0
     depth: float = 30.0
-    silent: float = 15.0  # a socket without a message is rebuilt after this
+    silent: float = 15.0  # what the websockets leave out for this long is polled, and they are rebuilt if they are dead
     stale: float = 30.0  # quotes, mark or spot older than this count as missing
 
 
@@ -56,8 +65,9 @@ class CcxtFeed:
     """A ``MarketFeed`` over ccxt: quotes from ``watch_bids_asks`` and trades from ``watch_trades`` where the exchange streams them, all
     else polled. Each update is a bar of four equal prices (the last trade), at most one per ``pace.update``.
 
-    A socket that falls silent is rebuilt, and quotes are polled meanwhile, so that a quiet market and a dead socket are told
-    apart. When neither answers, ``next`` returns a ``FeedProblem``. Spot that stays away is an outage: the update has no spot.
+    A pair whose quotes fall silent is polled. The websockets, which all pairs share, are rebuilt if no pair heard of quotes in that time,
+    or if that pair's have moved unheard: a quiet pair disturbs no other. When neither answers, ``next`` returns a ``FeedProblem``. Spot
+    that stays away is an outage: the update has no spot.
 
     A live feed cannot resume: ``history`` gives the exchange's hourly candles of the last months instead.
 
@@ -94,6 +104,7 @@ class CcxtFeed:
         self._stream: Any = None  # the same for websockets: rebuilt without disturbing a poll
         self._spot: Any = None
         self._retired: list[Any] = []  # streams that are being closed
+        self._heard = 0  # quotes streamed so far, of any pair
         self._live: ByPair[LivePair] = ByPair()
         self._rules: dict[str, Instrument] = {}  # by perpetual
         self._listed: dict[str, str] = {}  # by perpetual: the name by which the exchange answers
@@ -257,9 +268,9 @@ class CcxtFeed:
                     live.failure = reaction
                     live.changed.set()
                     return
-                failures += 1
-                if failures == 1:
+                if not failures:
                     logger.warning("{}, {}: {}", live.pair.name, _SOURCES[read.__name__], reaction)
+                failures = min(failures + 1, _MOST_DOUBLINGS)
             await self._clock.sleep(every if not failures else min(max(every, 0.5) * 2.0**failures, _MOST_BACKOFF))
 
     async def _ask_again(self, live: LivePair, read: Callable[[LivePair], Awaitable[None]]) -> None:
@@ -268,34 +279,45 @@ class CcxtFeed:
             await read(live)
 
     async def _watch_quotes(self, live: LivePair) -> None:
-        symbol = self._listed[live.pair.perpetual]
-        try:
-            async with asyncio.timeout(self._pace.silent):
-                tickers = await self._stream.watch_bids_asks([symbol])
-        except TimeoutError:
-            logger.warning("{}: no quotes for {:.0f} s, the stream is rebuilt", live.pair.name, self._pace.silent)
-            await self._poll_quotes(live)
-            await self._rebuild_stream()
-        else:
+        symbol, stream, heard = self._listed[live.pair.perpetual], self._stream, self._heard
+        tickers = await self._listen(stream.watch_bids_asks, [symbol])
+        if tickers is not None:
+            self._heard += 1
             live.take_quote(tickers[symbol], self._clock.now_ms())
+            return
+        bid, ask = live.bid, live.ask
+        await self._poll_quotes(live)
+        missed = abs(live.bid - bid) + abs(live.ask - ask) > 0.0  # never, where a side of the book is empty
+        if self._stream is stream and (missed or self._heard == heard):
+            logger.warning("{}: no quotes for {:.0f} s, the stream is rebuilt", live.pair.name, self._pace.silent)
+            await self._rebuild_stream()
 
     async def _watch_trades(self, live: LivePair) -> None:
-        try:
-            async with asyncio.timeout(self._pace.silent):
-                trades = await self._stream.watch_trades(self._listed[live.pair.perpetual])
-        except TimeoutError:
-            await self._poll_last(live)  # nothing traded, or the stream is dead: the quotes' watchdog sees to it
-        else:
+        trades = await self._listen(self._stream.watch_trades, self._listed[live.pair.perpetual])
+        if trades is not None:
             live.take_trades(trades)
+        else:
+            await self._poll_last(live)  # nothing traded, or the stream is dead: the quotes' watchdog sees to it
 
     async def _watch_mark(self, live: LivePair) -> None:
+        ticker = await self._listen(self._stream.watch_mark_price, self._listed[live.pair.perpetual])
+        if ticker is not None:
+            live.take_mark(ticker, self._clock.now_ms())
+        else:
+            await self._read_funding(live)
+
+    async def _listen(self, watch: Callable[[Any], Awaitable[Any]], wanted: Any) -> Any:
+        """What a subscription brings next; None where it was silent, or where another's watchdog has replaced its stream meanwhile."""
+        stream = self._stream
         try:
             async with asyncio.timeout(self._pace.silent):
-                ticker = await self._stream.watch_mark_price(self._listed[live.pair.perpetual])
+                return await watch(wanted)
         except TimeoutError:
-            await self._read_funding(live)
-        else:
-            live.take_mark(ticker, self._clock.now_ms())
+            return None
+        except read_errors():
+            if self._stream is stream:
+                raise
+            return None
 
     async def _poll_quotes(self, live: LivePair) -> None:
         book = await self._rest.fetch_order_book(live.pair.perpetual, _TOP_ROWS)
@@ -356,7 +378,7 @@ class CcxtFeed:
 
     def _renew_stream(self) -> None:
         self._stream = tap(self._guarded(self._id))
-        self._stream.set_markets(self._rest.markets)
+        hand_markets(self._rest, self._stream)
 
     async def _rebuild_stream(self) -> None:
         dead = self._stream

@@ -112,6 +112,11 @@ def spot_exchange_id(exchange_id: str) -> str:
     return _SPOT_OF.get(exchange_id, exchange_id)
 
 
+def hand_markets(known: Any, fresh: Any) -> None:
+    """Give ``fresh`` the list that ``known`` has loaded: each market once, though some have a name of ours beside their own."""
+    fresh.set_markets({market["symbol"]: market for market in known.markets.values()})
+
+
 def learn_name(exchange: Any, pair: HedgePair) -> str:
     """Let ``exchange`` be asked for the pair's perpetual by our name, and return the name by which it answers (KPEPE for 1000PEPE).
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import IntEnum
+from functools import cache
 from typing import Any, Final
 
 from loguru import logger
@@ -73,6 +75,7 @@ class RequestGuard:
 
     def install(self, exchange: Any) -> Any:
         """Stand before ``exchange`` (a ccxt object); returns it."""
+        _count_steadily()
         if exchange.id in self._budgets:
             exchange.rateLimit, exchange.tokenBucket = 60_000.0 / self._budgets[exchange.id], None
             exchange.init_rest_rate_limiter()
@@ -157,6 +160,18 @@ class RequestGuard:
 
 def _ccxt() -> Any:
     return importlib.import_module("ccxt")
+
+
+@cache
+def _count_steadily() -> None:
+    """Have ccxt's limiter count by a clock that nobody sets: it would wait for as long as the wall clock is set back.
+
+    It goes on from the wall clock's time, by which requests may have been counted before.
+    """
+    limiter: Any = importlib.import_module("ccxt.async_support.base.throttler")
+    if callable(limiter.time):  # as of ccxt 4.5
+        ahead = limiter.time() - time.monotonic()
+        limiter.time = lambda: ahead + time.monotonic()
 
 
 def _unreadable(exchange: Any, text: str) -> str:

@@ -21,16 +21,23 @@ class SharedFeed:
 
 
 class FeedShare(WrappedFeed):
-    """One bot's part of a shared feed."""
+    """One bot's part of a shared feed. One that was closed can be used again."""
 
     def __init__(self, shared: SharedFeed) -> None:
         super().__init__(shared.feed)
-        self._shared: SharedFeed | None = shared
+        self._shared = shared
+        self._counts = True  # as a user
         self._feed = shared.feed
         self._symbols: set[str] = set()
 
+    async def instrument(self, pair: HedgePair) -> Instrument | None:
+        """See ``MarketFeed``."""
+        self._use()
+        return await super().instrument(pair)
+
     async def open(self, pair: HedgePair, instrument: Instrument, *, resume_after_ms: int = 0) -> None:
         """See ``MarketFeed``."""
+        self._use()
         await super().open(pair, instrument, resume_after_ms=resume_after_ms)
         self._symbols.add(pair.perpetual)
 
@@ -40,11 +47,16 @@ class FeedShare(WrappedFeed):
 
     async def close(self) -> None:
         """Stop reading this bot's pairs; the last share closes the feed. Idempotent."""
-        shared, self._shared = self._shared, None
-        if shared is None:
+        if not self._counts:
             return
-        for symbol in self._symbols:
-            await self._feed.leave(symbol)
-        shared.users -= 1
-        if shared.users <= 0:
+        self._counts = False
+        self._shared.users -= 1
+        while self._symbols:
+            await self._feed.leave(self._symbols.pop())
+        if self._shared.users <= 0:
             await self._feed.close()
+
+    def _use(self) -> None:
+        if not self._counts:
+            self._counts = True
+            self._shared.users += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from alpha_pulse.execution.config import ExchangeSettings
 from alpha_pulse.execution.live.connection import Connection
 from alpha_pulse.execution.live.desk import LiveDesk
 from alpha_pulse.execution.live.setup import prepare
-from alpha_pulse.execution.live.streams import UserStream
+from alpha_pulse.execution.live.streams import UserStream, why_ended
 from alpha_pulse.execution.venues.dead_man import DeadMan
 from alpha_pulse.market.ccxt_mapping import read_errors, translate_read
 from alpha_pulse.market.guard import Haste, RequestGuard, hasty
@@ -25,6 +25,7 @@ from alpha_pulse.runtime.secrets import ExchangeKeys
 _LEAST_GAP_S: Final = 0.25  # between two reconciliations of a pair
 _LONGEST_WAIT_S: Final = 30.0
 _LONGEST_SHARE_S: Final = 5.0  # an answer about the whole account serves every pair that asks on schedule within this time
+_CALLED_AGAIN_S: Final = 3600.0  # a call for margin that comes so long after the last one is told again
 _FIRST_LOOKS: Final = 20  # how often a start looks, besides, for a position and its trades to agree
 
 
@@ -71,18 +72,17 @@ class LiveAccount:
         self.stream.start()
         looks = round(self.settings.unexplained_after_s / _LEAST_GAP_S) + _FIRST_LOOKS
         for _ in range(looks):
-            if await desk.reconcile() or desk.voice.halted:
+            if await self._read(desk) or desk.voice.halted:
                 break
             await asyncio.sleep(_LEAST_GAP_S)
         if desk.voice.halted:
             raise Fatal(desk.voice.halted)
-        tasks = self._tasks.setdefault(desk.symbol, [])
-        tasks.append(asyncio.create_task(self._keep_reconciling(desk), name=f"{desk.symbol} reconcile"))
+        self._keep(desk, self._keep_reconciling(desk), "the reading of the account")
         if self.settings.strangers == "cancel":
             await desk.orders.cancel_strangers()
         if self.settings.dead_man_switch_s and self._dead_man() is not None:
             await self._arm(desk)
-            tasks.append(asyncio.create_task(self._keep_armed(desk), name=f"{desk.symbol} dead-man switch"))
+            self._keep(desk, self._keep_armed(desk), "the renewal of the dead-man switch")
 
     def is_armed(self, symbol: str) -> bool:
         """Whether the venue would cancel this contract's resting orders if we fell silent, without touching the stop."""
@@ -99,10 +99,22 @@ class LiveAccount:
         if desk is not None:
             await desk.close()
             await self._disarm(symbol, needed=desk.orders.may_rest())
+        self.connection.forget(symbol)
         if not self._desks and not self._coming:
             await self.stream.close()
             await self.connection.close()
             self._ready = False
+
+    def _keep(self, desk: LiveDesk, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Have this done for as long as the pair is here; an end that nobody asked for halts the pair, as it would trade on blindly."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if task in self._tasks.get(desk.symbol, ()):
+                desk.voice.halt(f"{name} stopped: {why_ended(task)}. Start again and `alpha-pulse resume`; report it, nobody foresaw this")
+
+        task = asyncio.create_task(work, name=f"{desk.symbol} {name}")
+        self._tasks.setdefault(desk.symbol, []).append(task)
+        task.add_done_callback(ended)
 
     # --- reconciling ------------------------------------------------------------------------------------------------
     async def _keep_reconciling(self, desk: LiveDesk) -> None:
@@ -134,7 +146,7 @@ class LiveAccount:
         async for attempt in retries:
             with attempt:
                 try:
-                    await desk.reconcile(share_s=share_s)
+                    await self._read(desk, share_s)
                 except Transient as error:
                     if not failed:
                         logger.warning("{}: the account cannot be read ({}); trying on", desk.symbol, error)
@@ -142,6 +154,13 @@ class LiveAccount:
                     raise
         if failed:
             logger.info("{}: the account is read again", desk.symbol)
+
+    async def _read(self, desk: LiveDesk, share_s: float = 0.0) -> bool:
+        """As ``LiveDesk.reconcile``; an answer of a form that nobody foresaw is ``Transient`` too."""
+        try:
+            return await desk.reconcile(share_s=share_s)
+        except read_errors() as error:
+            raise translate_read(error) from error
 
     # --- streams ----------------------------------------------------------------------------------------------------
     def reread(self) -> None:
@@ -165,7 +184,7 @@ class LiveAccount:
 
     def _on_margin_call(self) -> None:
         for desk in self._desks.values():
-            desk.voice.say("margin", "The venue calls for margin: top up the perpetual wallet now", "critical")
+            desk.voice.say("margin", "The venue calls for margin: top up the perpetual wallet now", "critical", again_s=_CALLED_AGAIN_S)
 
     # --- the dead-man switch ----------------------------------------------------------------------------------------
     def _dead_man(self) -> DeadMan | None:

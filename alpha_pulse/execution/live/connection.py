@@ -20,7 +20,7 @@ from alpha_pulse.execution.sharing import Shared
 from alpha_pulse.execution.venues import Dialect, dialect_for
 from alpha_pulse.execution.venues.errors import translate_write
 from alpha_pulse.execution.venues.structures import OrderCall
-from alpha_pulse.market.ccxt_mapping import learn_name, make_exchange, read_errors, translate_read
+from alpha_pulse.market.ccxt_mapping import hand_markets, learn_name, make_exchange, read_errors, translate_read
 from alpha_pulse.market.guard import Haste, RequestGuard, hasty
 from alpha_pulse.runtime.secrets import ExchangeKeys
 
@@ -44,7 +44,7 @@ class Connection:
         self._funding: Shared[tuple[int, list[Mapping[str, Any]]]] = Shared()
         self._keys = keys
         self.listed: dict[str, str] = {}  # by perpetual: the name by which the venue answers
-        self._pairs: list[HedgePair] = []
+        self._pairs: dict[str, HedgePair] = {}  # by perpetual
         self.rest: Any = None
         self.stream: Any = None
 
@@ -68,15 +68,20 @@ class Connection:
         """Release every connection. Idempotent."""
         exchanges = [exchange for exchange in (self.stream, self.rest) if exchange is not None]
         self.stream = self.rest = None
+        for exchange in exchanges:
+            self.dialect.retire(exchange)
         await asyncio.gather(*(exchange.close() for exchange in exchanges))  # each takes ccxt a quarter of a second
 
     def renew_stream(self) -> Any:
         """A fresh object for websockets; returns the old one, which the caller closes."""
-        old, self.stream = self.stream, self._exchange()
-        self.stream.set_markets(self.rest.markets)
-        for pair in self._pairs:
-            learn_name(self.stream, pair)
-        self.stream.options["timeDifference"] = self.rest.options.get("timeDifference", 0)
+        fresh = self._exchange()
+        hand_markets(self.rest, fresh)
+        for pair in self._pairs.values():
+            learn_name(fresh, pair)
+        fresh.options["timeDifference"] = self.rest.options.get("timeDifference", 0)
+        old, self.stream = self.stream, fresh
+        if old is not None:
+            self.dialect.retire(old)
         return old
 
     async def synchronise(self) -> None:
@@ -85,13 +90,20 @@ class Connection:
             await self.read(self.rest.load_time_difference)
 
     async def reload(self, *, after: float) -> None:
-        """Read the markets again, unless that was done ``after`` (the loop's time) or later. Raises ``Transient`` or ``Fatal``."""
+        """Read the markets again, unless that was done ``after`` (the loop's time) or later. Raises ``Transient`` or ``Fatal``.
+
+        A contract that is listed no more stays known, as one that is not traded: its orders and its position have to be read and ended.
+        """
 
         async def load() -> None:
+            known = [self.stream.markets[perpetual] for perpetual in self._pairs]
             if not await self.read(lambda: self.rest.load_markets(True)):
                 raise Transient(f"{self.settings.id} answered, but not with a list of its markets")
+            gone = {market["symbol"]: {**market, "active": False} for market in known if market["symbol"] not in self.rest.markets}
+            if gone:
+                self.rest.set_markets({**self.rest.markets, **gone})
             self.stream.set_markets(self.rest.markets)
-            for pair in self._pairs:
+            for pair in self._pairs.values():
                 for exchange in (self.rest, self.stream):
                     learn_name(exchange, pair)
 
@@ -99,10 +111,15 @@ class Connection:
 
     def learn(self, pair: HedgePair) -> str:
         """Get to know a pair; the name by which the venue answers. Raises ``ConfigError`` for one that it does not list."""
-        self._pairs.append(pair)
         self.listed[pair.perpetual] = learn_name(self.rest, pair)
         learn_name(self.stream, pair)
+        self._pairs[pair.perpetual] = pair
         return self.listed[pair.perpetual]
+
+    def forget(self, perpetual: str) -> None:
+        """A pair is looked after no longer: nothing is asked for its sake. Idempotent."""
+        self._pairs.pop(perpetual, None)
+        self._funding_since.pop(perpetual, None)
 
     def venue_ms(self) -> int:
         """The venue's time, milliseconds UTC: by the clock that the difference was measured with, which may jump where ours does not."""

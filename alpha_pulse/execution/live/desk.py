@@ -77,6 +77,10 @@ class LiveDesk:
         return asyncio.get_running_loop().time()
 
     # --- the bot's side ---------------------------------------------------------------------------------------------
+    def touch(self) -> None:
+        """The bot has asked for something: it lives, also while the market is broken and it asks for its orders alone."""
+        self.contact_at = self._now()
+
     def account(self) -> Account:
         """The account, if it can be believed.
 
@@ -84,7 +88,7 @@ class LiveDesk:
             Fatal: the pair was halted: something at the venue that no record explains.
             Transient: the account was not read for too long, or does not agree with the venue yet.
         """
-        self.contact_at = self._now()
+        self.touch()
         if self.voice.halted:
             raise Fatal(self.voice.halted)
         age = self._now() - self.read_at

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import stamina
@@ -11,11 +12,12 @@ from loguru import logger
 
 from alpha_pulse.errors import Transient
 from alpha_pulse.execution.live.connection import Connection
-from alpha_pulse.market.ccxt_mapping import read_errors, translate_read
+from alpha_pulse.market.ccxt_mapping import read_errors, short, translate_read
 from alpha_pulse.market.taps import tap
 
 _METHODS: Final = {"watch_orders": "watchOrders", "watch_my_trades": "watchMyTrades"}
 _LONGEST_WAIT_S: Final = 30.0
+_LEAST_GAP_S: Final = 2.0  # between the beginnings of two streams: venues count connections
 
 Rows = Callable[[Mapping[str, Any]], None]
 
@@ -43,20 +45,24 @@ class UserStream:
         self._on_settings = on_settings
         self._tasks: list[asyncio.Task[None]] = []
         self._rebuilding: asyncio.Task[None] | None = None
+        self._rebuilt_at = -math.inf  # the loop's time
+        self._open = False
 
     def start(self) -> None:
         """Begin to listen. Idempotent."""
         if self._tasks:
             return
+        self._open = True
         stream = tap(self._connection.stream, on_row=self._on_row, on_message=self._on_message)
         self._tasks = [
-            asyncio.create_task(self._keep_watching(stream, method), name=method)
+            self._begin(self._keep_watching(stream, method), method)
             for method, capability in _METHODS.items()
             if stream.has.get(capability)
         ]
 
     async def close(self) -> None:
         """Stop listening."""
+        self._open = False
         tasks, self._tasks = self._tasks, []
         if self._rebuilding is not None:
             tasks.append(self._rebuilding)
@@ -65,12 +71,27 @@ class UserStream:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def rebuild(self, why: str) -> None:
-        """Begin anew with fresh connections; one rebuilding at a time."""
-        if self._rebuilding is None or self._rebuilding.done():
+        """Begin anew with fresh connections, unless it is closed; one rebuilding at a time."""
+        if self._open and (self._rebuilding is None or self._rebuilding.done()):
             logger.warning("The private stream is rebuilt: {}", why)
-            self._rebuilding = asyncio.create_task(self._rebuild(), name="rebuild the private stream")
+            self._rebuilding = self._begin(self._rebuild(), "rebuild")
+
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=f"private stream: {name}")
+        task.add_done_callback(self._look)
+        return task
+
+    def _look(self, _: asyncio.Task[None]) -> None:
+        """Where one of ours ended that should not have, nobody listens any more: read over REST, and begin anew."""
+        for task in (*self._tasks, self._rebuilding) if self._open else ():
+            if task is not None and task.done() and (task.cancelled() or task.exception() is not None):
+                self._on_break()
+                self.rebuild(f"{task.get_name()} stopped: {why_ended(task)}")
 
     async def _rebuild(self) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._rebuilt_at + _LEAST_GAP_S - loop.time())
+        self._rebuilt_at = loop.time()
         self.rebuilt += 1
         tasks, self._tasks = self._tasks, []
         for task in tasks:
@@ -124,3 +145,9 @@ class UserStream:
         take = self._take["orders" if method == "watch_orders" else "myTrades"]
         for row in rows:  # what the tap has handed on already changes nothing
             take(row)
+
+
+def why_ended(task: asyncio.Task[None]) -> str:
+    """What ended a task that is done, in words."""
+    error = None if task.cancelled() else task.exception()
+    return "nobody asked it to" if error is None else f"{type(error).__name__}: {short(error)}"

@@ -26,6 +26,12 @@ async def _countdown(exchange: Any, symbol: str, timeout_ms: int) -> Any:
     return await exchange.fapiPrivatePostCountdownCancelAll(request)
 
 
+def _session(exchange: Any) -> dict[str, Any]:
+    """What ccxt keeps of the private stream of USD-M futures."""
+    found: dict[str, Any] = exchange.options.get("linear") or {}
+    return found
+
+
 class BinanceFutures(Dialect):
     """Binance USD-M."""
 
@@ -45,6 +51,23 @@ class BinanceFutures(Dialect):
     def __init__(self, exchange_id: str, *, margin_mode: str = "cross", leverage: int = 3) -> None:
         super().__init__(exchange_id, margin_mode=margin_mode, leverage=leverage)
         self._dual: Shared[Mapping[str, Any]] = Shared()  # the position mode: it weighs thirty times what an order list does
+
+    def prepare(self, exchange: Any) -> None:
+        """Renew the listen key for as long as there is one: ccxt (4.5.90) does so once, and a quiet account's stream would end."""
+        renew = getattr(exchange, "keep_alive_listen_key", None)
+        if renew is None:
+            return  # it has no websockets
+
+        async def keep_alive_listen_key(params: Mapping[str, Any]) -> None:
+            await renew(params)
+            if _session(exchange).get("listenKey"):
+                exchange.delay(exchange.options["listenKeyRefreshRate"], keep_alive_listen_key, params)
+
+        exchange.keep_alive_listen_key = keep_alive_listen_key
+
+    def retire(self, exchange: Any) -> None:
+        """Forget the listen key: its timer would open a connection to renew it, which nobody closes."""
+        _session(exchange).pop("listenKey", None)
 
     def _stop(self, request: OrderRequest, trigger: str) -> dict[str, Any]:  # noqa: ARG002 - the side is enough for Binance
         return {"triggerPrice": trigger, "workingType": "MARK_PRICE", "priceProtect": "FALSE"}

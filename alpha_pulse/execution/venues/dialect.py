@@ -63,6 +63,9 @@ class Dialect:
     def prepare(self, exchange: Any) -> None:
         """Set what this venue needs on a ccxt exchange that was just made. Call it once, before the first request."""
 
+    def retire(self, exchange: Any) -> None:
+        """Keep a ccxt exchange from doing anything after it is closed. Call it just before."""
+
     # --- ids ----------------------------------------------------------------------------------------------------
     def to_venue_id(self, ours: str) -> str:
         """Our client order id as the venue takes it.

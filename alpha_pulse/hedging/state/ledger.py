@@ -16,6 +16,8 @@ from alpha_pulse.hedging.state.models import bot_state, events
 from alpha_pulse.hedging.state.projection_tables import Pair
 from alpha_pulse.hedging.state.projections import fold, touched
 
+_Content = tuple[str, int, str]  # kind, time, payload
+
 
 class Head(NamedTuple):
     """The end of a chain."""
@@ -34,6 +36,7 @@ class Ledger:
         self.pair = pair
         self.run_id = run_id
         self.head = head
+        self._unheard: set[_Content] = set()  # stored by saves that were cancelled, or of which no answer came
 
     @classmethod
     async def open(cls, connection: AsyncConnection, pair: Pair, run_id: str) -> tuple[Ledger, str | None]:
@@ -50,17 +53,17 @@ class Ledger:
     async def append(self, connection: AsyncConnection, new: Sequence[Event], state: str | None) -> Head:
         """Move the head, insert the events, fold them into the projections, replace the memory unless ``state`` is None.
 
+        An event that was stored although its caller never heard so is not stored again.
+
         Raises:
             Fatal: another run owns the pair now.
         """
+        if self._unheard:
+            new = [event for event in new if _content(event) not in self._unheard]
         links = chain(self.head, new)
         if not await self._advance(connection, self.head, links, state):
-            stored = await self._stored_head(connection)
-            if links and stored == _end(links, stored):
-                return stored  # an earlier try had saved exactly this, and its answer was lost
-            links = chain(stored, new)  # our own commit went through although its caller was cancelled
-            await self._advance(connection, stored, links, state)
-            self.head = stored
+            await self._hear(connection)
+            return await self.append(connection, new, state)
         if links:
             key = self.pair._asdict()
             await connection.execute(_INSERT, [_row(link) | key for link in links])
@@ -85,11 +88,24 @@ class Ledger:
             return (await connection.execute(_ADVANCE, values)).rowcount == 1
         return (await connection.execute(_ADVANCE_WITH_STATE, values | {"to_state": state})).rowcount == 1
 
+    async def _hear(self, connection: AsyncConnection) -> None:
+        """Take in what our own saves have stored without our knowing. Raises ``Fatal`` when it was not ours."""
+        stored = await self._stored_head(connection)
+        table = events.c
+        unheard = select(table.kind, table.ts_ms, table.payload).where(self.pair.of(events), table.sequence > self.head.sequence)
+        self._unheard.update((row.kind, row.ts_ms, row.payload) for row in (await connection.execute(unheard)).all())
+        self.head = stored
+
     async def _stored_head(self, connection: AsyncConnection) -> Head:
         row = (await connection.execute(select(bot_state).where(self.pair.of(bot_state)))).mappings().one_or_none()
         if row is None or row["run_id"] != self.run_id:
             raise Fatal(f"another bot has taken over {self.pair.symbol} on account {self.pair.account}: this one must stop")
         return Head(row["head_sequence"], row["head_hash"])
+
+
+def _content(event: Event) -> _Content:
+    """What makes two events the same: a later tick books a fill again that it does not know to be booked."""
+    return event.kind.value, event.ts_ms, canonical_json(event.payload)
 
 
 def chain(head: Head, new: Sequence[Event]) -> list[StoredEvent]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from alpha_pulse.domain.events import Event, EventKind, StoredEvent, canonical_json
@@ -15,10 +16,10 @@ from alpha_pulse.hedging.common.interfaces import Command
 from alpha_pulse.hedging.common.types import BotState
 from alpha_pulse.hedging.state import locks, models
 from alpha_pulse.hedging.state.codec import decode, encode
-from alpha_pulse.hedging.state.ledger import Ledger, event_from
+from alpha_pulse.hedging.state.ledger import Head, Ledger, event_from
 from alpha_pulse.hedging.state.locks import HEARTBEAT_MS, Host, Vitals
 from alpha_pulse.hedging.state.projection_tables import Pair
-from alpha_pulse.hedging.state.transactions import reading, writing
+from alpha_pulse.hedging.state.transactions import reading, uninterrupted, writing
 
 
 class SqlStore:
@@ -46,6 +47,7 @@ class SqlStore:
         self._kept: list[Event] = []
         self._kept_state: BotState | None = None
         self._ledger: Ledger | None = None
+        self._lock: tuple[Pair, str] | None = None  # whose lock this store holds, or may hold, and in which run
         self._beat_ms = 0
         self._commands_every_ms = commands_every_ms
         self._looked_ms = 0
@@ -62,15 +64,20 @@ class SqlStore:
         if self._ledger is not None:
             msg = "this store is open already: each bot needs its own"
             raise RuntimeError(msg)
+        await self._release()  # of an earlier try, when the database was too busy for it: it would pass for another bot's
         opening = f"opening {symbol}"
         async with reading(self._engine, opening) as connection:  # a bot that writes without pause must not keep us from being refused
             await locks.refuse_live(connection, self._host, account=account, symbol=symbol)
-        async with writing(self._engine, opening) as connection:
-            await locks.acquire(connection, self._host, account=account, symbol=symbol, run_id=run_id)
-            ledger, memory = await Ledger.open(connection, Pair(account, symbol), run_id)
-            state = None if memory is None else decode(BotState, json.loads(memory))
-        self._ledger, self._beat_ms = ledger, self._host.now_ms()
+        self._lock = Pair(account, symbol), run_id
+        self._ledger, state = await uninterrupted(self._take(opening, *self._lock))
+        self._beat_ms = self._host.now_ms()
         return state
+
+    async def _take(self, opening: str, pair: Pair, run_id: str) -> tuple[Ledger, BotState | None]:
+        async with writing(self._engine, opening) as connection:
+            await locks.acquire(connection, self._host, account=pair.account, symbol=pair.symbol, run_id=run_id)
+            ledger, memory = await Ledger.open(connection, pair, run_id)
+            return ledger, None if memory is None else decode(BotState, json.loads(memory))
 
     async def unsettled(self) -> Sequence[OrderRequest]:
         """Orders that were intended and of which no outcome is recorded, oldest first. Raises ``Transient``."""
@@ -133,39 +140,53 @@ class SqlStore:
             nothing = (await connection.execute(waiting.limit(1))).first() is None
         if nothing and now - self._beat_ms < HEARTBEAT_MS:
             return ()
+        taken = await uninterrupted(self._take_commands(ledger, waiting, now))
+        self._beat_ms = now
+        return taken
+
+    async def _take_commands(self, ledger: Ledger, waiting: Select[Any], now: int) -> tuple[Command, ...]:
+        table = models.commands
         async with writing(self._engine, "taking commands") as connection:
             taken = (await connection.execute(waiting.with_for_update())).mappings().all()
             if taken:
                 ids = [row["id"] for row in taken]
                 await connection.execute(update(table).where(table.c.id.in_(ids)).values(taken_ms=now))
             await locks.beat(connection, *ledger.pair, ledger.run_id, now, self.vitals())
-        self._beat_ms = now
         return tuple(Command(row["id"], row["name"], row["argument"]) for row in taken)
 
     async def close(self) -> None:
-        """Write what is kept and release the lock. Idempotent; the engine stays open."""
-        ledger = self._ledger
-        if ledger is None:
-            return
+        """Write what is kept and release the lock; again where that failed. Idempotent; the engine stays open."""
         try:
-            await self.flush()
+            if self._ledger is not None:
+                await self.flush()
         finally:
             self._ledger = None
-            async with writing(self._engine, "releasing the lock") as connection:
-                await locks.release(connection, *ledger.pair, ledger.run_id)
+            await self._release()
+
+    async def _release(self) -> None:
+        if self._lock is not None:
+            await uninterrupted(self._give_back(*self._lock))
+            self._lock = None
+
+    async def _give_back(self, pair: Pair, run_id: str) -> None:
+        async with writing(self._engine, "releasing the lock") as connection:
+            await locks.release(connection, *pair, run_id)
 
     async def _write(self, new: Sequence[Event], state: BotState | None) -> None:
         ledger = self._opened()
         memory = None if state is None else canonical_json(encode(state))
         now = self._host.now_ms()
         beat_due = now - self._beat_ms >= HEARTBEAT_MS
-        async with writing(self._engine, "saving events") as connection:
-            head = await ledger.append(connection, new, memory)
-            if beat_due:
-                await locks.beat(connection, *ledger.pair, ledger.run_id, now, self.vitals())
-        ledger.head = head
+        ledger.head = await uninterrupted(self._append(ledger, new, memory, now if beat_due else None))
         if beat_due:
             self._beat_ms = now
+
+    async def _append(self, ledger: Ledger, new: Sequence[Event], memory: str | None, beat_ms: int | None) -> Head:
+        async with writing(self._engine, "saving events") as connection:
+            head = await ledger.append(connection, new, memory)
+            if beat_ms is not None:
+                await locks.beat(connection, *ledger.pair, ledger.run_id, beat_ms, self.vitals())
+        return head
 
     def _opened(self) -> Ledger:
         if self._ledger is None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, Table
@@ -20,8 +20,10 @@ from alpha_pulse.errors import AlphaPulseError, Fatal, Transient
 WRITES: Final = {"alpha_pulse_writes": True}
 """Execution options of a transaction that will write: the engine takes SQLite's write lock when it begins."""
 
-# What passes by itself: another process is writing, the server restarts, a deadlock was broken by the server.
-_PASSING: Final = ("is locked", "is busy", "deadlock detected", "could not serialize", "too many connections", "connection refused")
+_BUSY: Final = ("is locked", "is busy")
+"""What SQLite says while another process writes."""
+_PASSING: Final = ("08", "40", "53", "57")
+"""Classes of SQLSTATE that pass by themselves: connection lost, rolled back by the server, out of resources, shutting down or starting."""
 
 
 @asynccontextmanager
@@ -40,6 +42,31 @@ async def writing(engine: AsyncEngine, doing: str) -> AsyncIterator[AsyncConnect
             await connection.execution_options(**WRITES)
             async with connection.begin():
                 yield connection
+
+
+_Result = TypeVar("_Result")
+_PATIENCE_S: Final = 10.0  # beyond the time that a writer waits for another one
+
+
+async def uninterrupted(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Await ``work``, which writes, in a task of its own. Whoever is cancelled meanwhile waits until it has ended, and is cancelled then.
+
+    A statement that is cancelled under way can leave SQLite's write lock with a connection that nobody uses any more. Whether the work was
+    done is not known to the one that was cancelled.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        give_up = asyncio.get_running_loop().call_later(_PATIENCE_S, task.cancel)
+        while not task.done():
+            with suppress(asyncio.CancelledError):  # one is enough, and is raised below
+                await asyncio.wait({task})
+        give_up.cancel()
+        if not task.cancelled():
+            task.exception()  # nobody is left to hear of it
+        raise
+    return task.result()
 
 
 _TURNS: Final[WeakKeyDictionary[Engine, asyncio.Lock]] = WeakKeyDictionary()
@@ -64,6 +91,21 @@ def named_failures(doing: str) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         raise _named(error, doing) from error
+    except OSError as error:  # refused, reset, no answer in time: asyncpg lets through what the network says
+        raise Transient(f"{doing}: {error.strerror or str(error) or 'the database did not answer'}") from error
+
+
+def passes(error: BaseException | None) -> bool:
+    """Whether a failure of a database passes by itself: it is busy, starts, stops, or cannot be reached."""
+    if isinstance(error, DBAPIError):
+        words = str(error.orig).lower()
+        return error.connection_invalidated or sqlstate(error).startswith(_PASSING) or any(busy in words for busy in _BUSY)
+    return isinstance(error, OSError | PoolTimeout)
+
+
+def sqlstate(error: BaseException | None) -> str:
+    """PostgreSQL's code of an error; empty where there is none."""
+    return str(getattr(error.orig, "sqlstate", "") or "") if isinstance(error, DBAPIError) else ""
 
 
 def _named(error: SQLAlchemyError, doing: str) -> AlphaPulseError:
@@ -73,7 +115,7 @@ def _named(error: SQLAlchemyError, doing: str) -> AlphaPulseError:
     lowered = cause.lower()
     if isinstance(error, IntegrityError):
         return Fatal(f"{doing}: the database refused the records ({cause})")
-    if isinstance(error, DBAPIError) and (error.connection_invalidated or any(words in lowered for words in _PASSING)):
+    if passes(error):
         return Transient(f"{doing}: {cause}")
     if "disk is full" in lowered:
         return Fatal(f"{doing}: the disk is full; free space, then start again ({cause})")

@@ -6,10 +6,11 @@
 import pytest
 
 IN_THE_SUITE = {
+    "test_account": "a_contract_that_is the_private a_pair_whose a_call the_listen_key",
     "test_cancels": "a_stop_leaves a_cancel_that_is_lost orders_that_fill an_order_without_an_answer a_cancel_of_many",
     "test_clocks_and_outages": "an_outage_in_the_middle a_venue_whose_clock a_bot_starts_at a_local_clock",
     "test_contracts_and_quotes": "a",
-    "test_dead_man_switch": "a_bot_that_hangs orders_that_the_venue_took_out",
+    "test_dead_man_switch": "a_bot_that_hangs orders_that_the_venue_took_out a_living_bot_whose",
     "test_doctor_real": "a_sound_account what_is_wrong",
     "test_hedge_mode": "a_whole_run",
     "test_inventory": "the_base_coin coins_in_open a_sum_adds an_account_at_another a_mangled_balance coins_unread an_outage_of_the_spot",
@@ -19,7 +20,7 @@ IN_THE_SUITE = {
     "test_no_writes_without_real_mode": "no",
     "test_outsiders": "a_revoked_key a_manual_trade a_liquidation a_deleveraged a_leverage_changed_beyond a_position_mode",
     "test_paper_equals_real": "a",
-    "test_postgres": "a_session_that_is_killed an_older",
+    "test_postgres": "a_session_that_is_killed an_older a_server_that_is_away",
     "test_protective_stop": "it_rests it_fires a_stop_that_a_person",
     "test_rehearsal": "a",
     "test_rejections": "what_is_refused a_node_that post_only a_refused",
@@ -27,6 +28,7 @@ IN_THE_SUITE = {
     "test_setup_at_start": "leverage a_venue_that_says_yes a_key_that_cannot numbers_that settings_that what_the_venue",
     "test_shared_account": "two_pairs a_halt funding",
     "test_stopping": "a_create_in_flight_is_settled cancels_that_fail an_unreachable",
+    "test_starting_again": "a",
     "test_storage_fails": "a_full_disk while_the_database a_write_ahead an_older",
     "test_streams_that_fail": (
         "what_filled a_private_stream_that_says without_any_quote sockets_that_hang no_frame a_listen_key events_that no_order_book"

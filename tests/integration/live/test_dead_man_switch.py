@@ -3,6 +3,8 @@
 import asyncio
 
 from alpha_pulse.fake_exchange.rehearsal import Rehearsal
+from alpha_pulse.market.ccxt_feed import Pace
+from tests.integration.live.staged import BY_PRICE_ALONE, Staged
 from tests.integration.live.sudden import hang, hedged, kill, lively
 
 SHORT = {"exchange": {"dead_man_switch_s": 1.0}}
@@ -94,3 +96,24 @@ async def test_it_can_be_switched_off(tmp_path):
         await rehearsal.quiet()
         assert rehearsal.asked("POST /fapi/v1/countdownCancelAll") == []
         assert not rehearsal.live.broker.capabilities.dead_man_switch
+
+
+class Quick(Staged):
+    """Its quotes are stale before the switch's patience ends."""
+
+    pace = Pace(update=0.1, quotes=0.2, funding=0.3, spot=0.5, silent=0.5, stale=0.6)
+
+
+async def test_a_living_bot_whose_market_is_broken_keeps_the_orders_that_add_to_its_hedge(tmp_path):
+    async with Quick.running(tmp_path, {**BY_PRICE_ALONE, "exchange": {"dead_man_switch_s": 2.0}}) as rehearsal:
+        await rehearsal.quiet(30)
+        rehearsal.fake.hub.fault("silent", pattern="*@bookTicker")
+        rehearsal.fake.control.fault("GET /fapi/v1/depth", "status", times=None)
+        await rehearsal.until(lambda: "quotes" in rehearsal.live._problem, 30)
+        await rehearsal.until(lambda: len(rehearsal.asked("POST /fapi/v1/countdownCancelAll")) > 0, 30)
+        adds = [order for order in rehearsal.ours() if order.is_open]
+        deadline = asyncio.get_running_loop().time() + 5.0
+        await rehearsal.until(lambda: asyncio.get_running_loop().time() > deadline or grid_is_out(rehearsal))
+        assert [order for order in rehearsal.ours() if order.is_open] == adds != []
+        rehearsal.fake.hub.clear_faults()
+        rehearsal.fake.control.clear()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from alpha_pulse.domain.events import EventKind
@@ -21,6 +21,7 @@ from alpha_pulse.fake_exchange.rehearsal import ENVIRON, Rehearsal
 from alpha_pulse.hedging.state.models import REVISIONS
 from alpha_pulse.runtime.database import create_engine, migrate
 from tests.integration.live.processes import BY_PRICE_ALONE, EAGER, Outside
+from tests.integration.service.log.proxy import Proxy
 
 SERVER = os.environ.get("TEST_POSTGRES_URL", "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres")
 UP = 97_300
@@ -108,6 +109,24 @@ async def test_connections_that_the_server_cuts_while_nothing_happens_are_made_a
             run.move(price)
             await run.quiet(60.0)
         await ends_well(run)
+
+
+async def test_a_server_that_is_away_for_a_while_is_waited_for_and_the_hedge_goes_on(tmp_path, database):
+    server = make_url(database)
+    async with Proxy.running(server.host or "", server.port or 5432) as proxy:
+        port = int(proxy.address.rpartition(":")[2])
+        through = server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+        async with hedging(tmp_path, through) as run:
+            held = run.position
+            await proxy.cut()
+            for price in (98_200, 97_100, 98_250):
+                run.move(price)
+                await asyncio.sleep(0.5)
+            assert not run.ended
+            await proxy.mend()
+            run.move(99_300)
+            await run.until(lambda: run.position < held, 30.0)
+            await ends_well(run)
 
 
 async def test_a_session_that_is_killed_in_mid_transaction_leaves_nothing_half_written(tmp_path, database):

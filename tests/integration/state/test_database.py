@@ -189,6 +189,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path):
     [
         ("var/x.db", r"store\.url = 'var/x\.db': is not a database URL\. Fix: for a file write sqlite\+aiosqlite"),
         ("mysql+asyncmy://me:secret@db/x", r"me:\*\*\*@db/x.*package asyncmy, which is not installed\. Fix: pip install asyncmy"),
+        ("mysql+asyncmy://db/x?password=secret", r"db/x\?password=\*\*\*'.*package asyncmy"),
         ("nosuch://x", r"Fix: use sqlite\+aiosqlite"),
         ("postgresql//me:secret@db/x", r"store\.url: is not a database URL"),
         ("postgresql:/me:se@secret@db/x", r"store\.url: is not a database URL"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from subprocess import PIPE, Popen
 
@@ -14,7 +16,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from alpha_pulse.domain.events import Event, EventKind
-from alpha_pulse.errors import ConfigError, Fatal
+from alpha_pulse.errors import ConfigError, Fatal, Transient
 from alpha_pulse.hedging.common.types import BotState
 from alpha_pulse.hedging.state.audit import verify
 from alpha_pulse.hedging.state.locks import HEARTBEAT_MS, STALE_MS
@@ -42,6 +44,30 @@ async def test_a_second_bot_on_the_same_pair_is_refused_with_what_to_do(engine, 
     third = await open_on(engine, other, "r3")
     for store in (second, third):
         await store.close()
+
+
+async def test_a_lock_that_a_busy_database_kept_from_being_released_is_no_other_bots(engine, host, database):
+    store = await open_on(engine, host, "r1")
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Transient, match="releasing the lock"):
+            await store.close()
+    with pytest.raises(ConfigError, match="already running"):
+        await open_on(engine, host, "r2")  # another store does not know that it was given up
+    await store.open("paper", "BTCUSDT", "r2", 0)
+    await store.save([TICK])
+    await store.close()
+    await (await open_on(engine, host, "r3")).close()
+
+
+async def test_a_lock_that_could_not_be_released_is_released_by_closing_again(engine, host, database):
+    store = await open_on(engine, host, "r1")
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Transient, match="releasing the lock"):
+            await store.close()
+    await store.close()
+    await (await open_on(engine, host, "r2")).close()
 
 
 async def test_the_lock_of_a_dead_process_is_taken_over_at_once(engine, host):

@@ -21,6 +21,7 @@ from alpha_pulse.hedging.state.queries import BookedPosition, list_tickets, load
 from alpha_pulse.hedging.state.store import SqlStore
 from alpha_pulse.hedging.state.transactions import named_failures
 from alpha_pulse.testing.bookings import fill_event, funding_event, make_fill, make_payment, ticket_event
+from tests.integration.state.conftest import cancelled_at, is_free
 
 
 async def test_a_database_that_no_bot_has_used_has_nothing_to_tell(engine, host):
@@ -97,6 +98,26 @@ async def test_books_in_a_busy_database_are_transient(engine, database: Path):
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Transient, match="saving the paper account"):
             await journal.save("paper", {}, [], [])
+
+
+@pytest.mark.parametrize("statement", range(4))
+async def test_a_save_that_is_cancelled_under_way_doubles_nothing_when_it_comes_again(engine, database: Path, statement):
+    journal = SqlJournal(engine)
+    await journal.save("paper", {"cash": "1"}, [{"id": "1"}], [{"amount": "0.1"}])
+    await cancelled_at(engine, statement, journal.save("paper", {"cash": "2"}, [{"id": "2"}, {"id": "3"}], [{"amount": "0.2"}]))
+    assert is_free(database)
+    await journal.save("paper", {"cash": "3"}, [{"id": "2"}, {"id": "3"}, {"id": "4"}], [{"amount": "0.2"}])
+    await journal.save("paper", {"cash": "4"}, [{"id": "5"}], [])
+    fills, funding = [{"id": str(number)} for number in range(1, 6)], [{"amount": "0.1"}, {"amount": "0.2"}]
+    assert await journal.load("paper") == JournalRecord({"cash": "4"}, fills, funding)
+
+
+async def test_a_first_save_that_is_cancelled_under_way_is_done_and_books_go_on_from_what_is_loaded(engine):
+    journal = SqlJournal(engine)
+    await cancelled_at(engine, 0, journal.save("paper", {"cash": "1"}, [{"id": "1"}], []))
+    assert await journal.load("paper") == JournalRecord({"cash": "1"}, [{"id": "1"}])
+    await journal.save("paper", {"cash": "2"}, [{"id": "2"}], [])
+    assert await journal.load("paper") == JournalRecord({"cash": "2"}, [{"id": "1"}, {"id": "2"}])
 
 
 # --- failures ---------------------------------------------------------------------------------------------------

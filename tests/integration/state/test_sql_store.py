@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from alpha_pulse.testing.bookings import (
     order_event,
     ticket_event,
 )
+from tests.integration.state.conftest import cancelled_at, is_free
 
 
 def tick(number: int, **payload: Any) -> Event:
@@ -320,6 +322,19 @@ async def test_a_save_that_is_cancelled_at_any_point_leaves_a_chain_that_goes_on
     await store.save([tick(1000)])
     assert await verify(engine) == []
     assert (await store.events())[-1].event == tick(1000)
+    await store.close()
+
+
+@pytest.mark.parametrize("statement", range(5))
+async def test_a_fill_of_a_save_that_was_cancelled_under_way_is_booked_once(engine, opened, database: Path, statement):
+    store = await opened()
+    booked = fill_event(make_fill())
+    await cancelled_at(engine, statement, store.save([tick(1), booked], BotState(fills_booked=1)))
+    assert is_free(database)
+    await store.save([tick(2)])
+    await store.save([tick(3), replace(booked, tick_id="t3")], BotState(fills_booked=1))  # the bot does not know that it was booked
+    assert [e.event.tick_id for e in await store.events()] == ["t1", booked.tick_id, "t2", "t3"]
+    assert await verify(engine) == []
     await store.close()
 
 

@@ -380,3 +380,30 @@ async def test_the_memory_journal_keeps_copies():
     assert second is not None
     assert (second.fills, second.funding) == ([{"n": 1}, {"n": 2}], [{"f": 1}])
     assert await journal.load("b") is None
+
+
+# --- closing --------------------------------------------------------------------------------------------------------
+
+
+class OneAtATime(FakeFeed):
+    """A feed that tells nothing once it is closed, until it is opened again."""
+
+    async def next(self, symbol):
+        if self.closed >= len(self.opened):
+            raise ConfigError("this feed was not opened for it", field="symbol", value=symbol)
+        return await super().next(symbol)
+
+
+async def test_a_pair_that_is_opened_again_after_a_close_goes_on_where_it_was():
+    feed = OneAtATime(updates_from_prices(STILL))
+    broker = PaperBroker(PaperSettings(), feed, FakeClock(), FakeIds())
+    await broker.open_pair(PAIR, D(1))
+    first = await broker.feed.next(SYMBOL)
+    before = await broker.fetch_account(SYMBOL)
+    await broker.close()
+    await broker.open_pair(PAIR, D(1))
+    second = await broker.feed.next(SYMBOL)
+    assert second.close_ms > first.close_ms
+    assert (await broker.fetch_account(SYMBOL)).wallet == before.wallet > 0
+    await broker.open_pair(PAIR, D(1))
+    assert len(feed.opened) == 2  # it was open
