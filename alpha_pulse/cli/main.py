@@ -73,15 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         report(error)
         sys.exit(2)
     except Transient as error:
-        typer.echo(f"alpha-pulse: {error}", err=True)
-        typer.echo("This passes by itself if the other side comes back: check the network, or run on `--feed simulated`.", err=True)
+        _say(f"alpha-pulse: {error}")
+        _say("This passes by itself if the other side comes back: check the network, or run on `--feed simulated`.")
         sys.exit(1)
     except AlphaPulseError as error:
-        typer.echo(f"alpha-pulse: {error}", err=True)
+        _say(f"alpha-pulse: {error}")
         sys.exit(1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"alpha-pulse: {where}{error.strerror or error}", err=True)
+        _say(f"alpha-pulse: {where}{error.strerror or error}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -92,10 +92,17 @@ def report(error: ConfigError) -> None:
     from alpha_pulse.hedging.common.problems import problems_of  # noqa: PLC0415 - pulls pydantic in, which --help does without
 
     problems = problems_of(error)
-    typer.echo(f"alpha-pulse: {'this' if len(problems) == 1 else f'these {len(problems)} things'} must be mended:", err=True)
+    _say(f"alpha-pulse: {'this' if len(problems) == 1 else f'these {len(problems)} things'} must be mended:")
     for problem in problems:
         value = "" if problem.value is None else f" = {problem.value!r}"
         where = f"{problem.field}{value}: " if problem.field else ""
-        typer.echo(f"  {where}{problem.problem.rstrip('.')}.", err=True)
+        _say(f"  {where}{problem.problem.rstrip('.')}.")
         if problem.fix:
-            typer.echo(f"      Fix: {problem.fix}", err=True)
+            _say(f"      Fix: {problem.fix}")
+
+
+def _say(line: str) -> None:
+    """Print to standard error, without secrets: what a library said may hold an address with its password."""
+    from alpha_pulse.runtime.masking import mask  # noqa: PLC0415 - json, base64 and urllib, which --help does without
+
+    typer.echo(mask(line), err=True)

@@ -9,7 +9,7 @@ import typer
 
 from alpha_pulse.errors import ConfigError
 
-_NEEDED: Final = ("fastapi", "uvicorn", "prometheus_client", "redis", "watchfiles", "purgatory")
+_NEEDED: Final = ("fastapi", "uvicorn", "httptools", "prometheus_client", "redis", "watchfiles", "purgatory")
 
 
 def serve(

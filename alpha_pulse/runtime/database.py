@@ -18,7 +18,8 @@ from sqlalchemy.pool import StaticPool
 
 from alpha_pulse.errors import ConfigError, Transient
 from alpha_pulse.hedging.state.models import REVISIONS
-from alpha_pulse.hedging.state.transactions import WRITES
+from alpha_pulse.hedging.state.transactions import WRITES, passes
+from alpha_pulse.runtime.masking import mask
 
 _ASYNC_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _FIELD: Final = "store.url"
@@ -74,7 +75,7 @@ async def migrate(engine: AsyncEngine, *, revision: str = "", schema: Schema = B
 
     Raises:
         ConfigError: the database cannot be opened, is damaged, belongs to something else, or was written by a newer version.
-        Transient: another process held it for too long.
+        Transient: another process held it for too long, or its server cannot be reached.
     """
     path = _sqlite_path(engine.url)
     revisions = schema.revisions
@@ -91,7 +92,7 @@ async def migrate(engine: AsyncEngine, *, revision: str = "", schema: Schema = B
         async with engine.connect() as connection:
             await connection.execution_options(**WRITES)
             await _upgrade(connection, revision, engine.url, schema)
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise _unusable(error, engine.url) from error
 
 
@@ -130,7 +131,7 @@ def _create(url: URL, **options: Any) -> AsyncEngine:
 
 
 def _shown(url: URL) -> str:
-    return url.render_as_string(hide_password=True)
+    return mask(url.render_as_string(hide_password=True))  # drivers take passwords as options, too
 
 
 def _sqlite_path(url: URL) -> Path | None:
@@ -250,8 +251,9 @@ def _back_up(path: Path, revision: str) -> None:
 def _unusable(error: Exception, url: URL) -> ConfigError | Transient:
     cause = str(getattr(error, "orig", None) or error)
     lowered = cause.lower()
-    if "locked" in lowered or "busy" in lowered:
-        return Transient(f"opening {_shown(url)}: {cause}")
+    away = url.get_backend_name() != "sqlite" and passes(error)
+    if away or "locked" in lowered or "busy" in lowered:
+        return Transient(f"opening {_shown(url)}: {cause or 'no answer'}")
     if "not a database" in lowered or "malformed" in lowered:
         return ConfigError(
             f"is not an intact SQLite database ({cause})", field=_FIELD, value=_shown(url), fix="restore a backup, or give another file"

@@ -21,7 +21,7 @@ _HEADERS: Final = (
     r"X-MBX-APIKEY|X-BAPI-(?:API-KEY|SIGN)|(?:OK-)?ACCESS-(?:KEY|SIGN|PASSPHRASE)|KC-API-(?:KEY|SIGN|PASSPHRASE)|"
     r"APIKey|Authent|(?:Proxy-)?Authorization|X-API-KEY|X-Auth-Token|X-Gotify-Key"
 )
-_PARAMETERS: Final = r"signature|api_?key|api_?secret|access_?token|listen_?key|token|passphrase|password|pass|secret"
+_PARAMETERS: Final = r"signature|api_?key|api_?secret|access_?token|listen_?key|token|passphrase|(?:ssl)?password|pass|secret"
 _NAMED: Final = re.compile(rf"(?:{_HEADERS}|{_PARAMETERS}|Cookie|Set-Cookie)", re.IGNORECASE)
 _PATTERNS: Final = (
     re.compile(rf"(?i)(?<![A-Za-z0-9])((?:{_PARAMETERS})=)[^&\s\"'<>]+"),
@@ -29,7 +29,7 @@ _PATTERNS: Final = (
         rf"(?i)(?<![\w-])((?:(?:{_HEADERS})|(?-i:(?<=['\"])(?:KEY|SIGN)(?=['\"])))['\"]?\s*[:=,]\s*(?:b(?=['\"]))?['\"]?)"
         r"(?:(?:Bearer|Basic|Digest|Token)\s+)?[^\s'\",;}\])]+"
     ),
-    re.compile(r"(://[^:/@\s]*:)[^@\s]+(?=@)"),  # the password in a URL
+    re.compile(r"(://[^:/@\s]*:)(?!PASSWORD@)[^@\s]+(?=@)"),  # the password in a URL; not where a fix says how to write one
 )
 
 _secrets: set[str] = set()

@@ -13,6 +13,31 @@ from alpha_pulse.service.ids import PATTERN
 DepthSource = Literal["request", "redis", "feed", "default"]
 _ID = "019ab1c2d3e4-000000-5f0c1d2e"
 _TS_MS = 1_764_000_000_000
+_DECISION: dict[str, Any] = {
+    "decision_id": _ID,
+    "ts_ms": _TS_MS,
+    "kind": "hedge",
+    "asset": "BTC",
+    "request": {"asset": "BTC", "amount_usd": 250_000.0, "override_score": 0.7, "depth_usd": 2_500_000.0},
+    "response": {
+        "hedge_pct": 0.6855,
+        "notional_usd": 171_373.4,
+        "confidence": 0.9140,
+        "depth_source": "request",
+        "version": "0.1.0",
+        "ts_ms": _TS_MS,
+        "decision_id": _ID,
+    },
+    "contributions": {
+        "score": {"value": 0.7, "source": "request", "ts_ms": 0},
+        "depth": {"usd": 2_500_000.0, "source": "request"},
+        "liquidity_weight": 0.9140,
+        "max_hedge_pct": 1.0,
+    },
+    "curve_hash": "f3c68833d2bb6eb122e4b1cc2b8059e6803c695f43f224fdf8aa7ead8bd5d50e",
+    "version": "0.1.0",
+    "client": "desk",
+}
 
 
 def _example(**body: Any) -> ConfigDict:
@@ -36,7 +61,7 @@ class HedgeAnswer(Decided):
     """How much to hedge."""
 
     model_config = _example(
-        hedge_pct=0.6856, notional_usd=171_400.0, confidence=0.9140, depth_source="request", version="0.1.0", ts_ms=_TS_MS, decision_id=_ID
+        hedge_pct=0.6855, notional_usd=171_373.4, confidence=0.9140, depth_source="request", version="0.1.0", ts_ms=_TS_MS, decision_id=_ID
     )
 
     hedge_pct: float = Field(ge=0, le=1, description="Fraction of the amount to hedge")
@@ -113,6 +138,38 @@ class SignalsAnswer(Decided):
 class AssessAnswer(Stamped):
     """The assessment. Its decision's id is in the header ``X-Decision-Id``."""
 
+    model_config = _example(
+        action="HEDGE_PARTIAL",
+        hedge_pct=0.5,
+        risk_score=47.37,
+        risk_breakdown={"loss_severity": 27.0, "position_age": 10.0, "volatility_regime": 9.0, "size_vs_liquidity": 1.37, "total": 47.37},
+        reasoning="Risk score 47.37 of 90 (loss severity 27.00, age 10.00, volatility 9.00, liquidity 1.37): HEDGE_PARTIAL. ...",
+        suggested_hedge={
+            "instrument": "perp_short",
+            "size": 1.25,
+            "spread_cost_usd": 22.88,
+            "funding_cost_1d_usd": -25.07,
+            "total_cost_usd": 22.88,
+            "total_cost_bps": 2.0,
+        },
+        pnl_scenarios={
+            "move_down_5pct": -11_437.5,
+            "move_down_2pct": -4575.0,
+            "move_up_2pct": 4575.0,
+            "move_up_5pct": 11_437.5,
+            "hedged_down_5pct": -5718.75,
+            "hedged_down_2pct": -2287.5,
+            "hedged_up_2pct": 2287.5,
+            "hedged_up_5pct": 5718.75,
+        },
+        position_notional_usd=228_750.0,
+        current_unrealized_pnl=-8750.0,
+        re_evaluate_minutes=60,
+        summary="SELL 1.25 BTC perpetual (hedge 50 % of 2.5 BTC, about 114,375 USD notional, cost 22.88 USD = 2.0 bps)",
+        version="0.1.0",
+        ts_ms=_TS_MS,
+    )
+
     action: Action
     hedge_pct: float = Field(ge=0, le=1)
     risk_score: float = Field(description="Points")
@@ -129,6 +186,8 @@ class AssessAnswer(Stamped):
 class DecisionAnswer(BaseModel):
     """A decision as it is kept."""
 
+    model_config = _example(**_DECISION)
+
     decision_id: str
     ts_ms: int
     kind: Literal["hedge", "multi", "signals", "assess"]
@@ -143,6 +202,8 @@ class DecisionAnswer(BaseModel):
 
 class DecisionsAnswer(BaseModel):
     """Decisions that are in the database, newest first."""
+
+    model_config = _example(decisions=[_DECISION], next_before=_ID)
 
     decisions: list[DecisionAnswer]
     next_before: str | None = Field(description="Give it as `before` for the next page; null at the end")
@@ -165,6 +226,18 @@ class CurveAnswer(BaseModel):
 class CurvesAnswer(BaseModel):
     """The curves in force."""
 
+    model_config = _example(
+        curves={
+            "sentiment": {
+                "description": "Bearishness of news and crowds: 0 is bullish, 1 bearish",
+                "knots": [{"score": 0.0, "hedge": 0.05}, {"score": 0.3, "hedge": 0.25}, {"score": 1.0, "hedge": 1.0}],
+            }
+        },
+        hash=_DECISION["curve_hash"],
+        source="config/curve_knots.yaml",
+        problem="",
+    )
+
     curves: dict[str, CurveAnswer]
     hash: str = Field(description="As decisions record it")
     source: str = Field(description="The file, or built in")
@@ -173,6 +246,8 @@ class CurvesAnswer(BaseModel):
 
 class LiveAnswer(BaseModel):
     """The process answers."""
+
+    model_config = _example(status="live")
 
     status: Literal["live"]
 
@@ -186,6 +261,17 @@ class CheckAnswer(BaseModel):
 
 class ReadyAnswer(BaseModel):
     """Whether questions can be answered now, and how each dependency is."""
+
+    model_config = _example(
+        status="degraded",
+        checks={
+            "curves": {"status": "ok", "detail": "4 curves, config/curve_knots.yaml, f3c68833d2bb"},
+            "decision_log": {"status": "ok", "detail": "0 decisions wait for the database, its breaker is closed"},
+            "scores": {"status": "degraded", "detail": "BTC: there is no score"},
+            "depth_feed": {"status": "off", "detail": "HE_DEPTH_FEED is not set"},
+            "bots": {"status": "ok", "detail": "their database can be read"},
+        },
+    )
 
     status: Literal["ready", "degraded", "down"]
     checks: dict[str, CheckAnswer]

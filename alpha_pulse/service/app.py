@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from alpha_pulse import __version__
-from alpha_pulse.errors import AlphaPulseError, Transient
+from alpha_pulse.errors import AlphaPulseError
 from alpha_pulse.hedging.common.interfaces import Clock
 from alpha_pulse.runtime.masking import mask
 from alpha_pulse.service.docs_page import POLICY, docs_page
@@ -115,6 +115,7 @@ def _completed(described: dict[str, Any], settings: ServiceSettings) -> dict[str
     schemas |= model.pop("$defs") | {ProblemDocument.__name__: model}
     for question in ("HedgeQuestion", "MultiQuestion"):
         schemas[question]["properties"]["asset"]["enum"] = list(settings.assets)
+    schemas["SignalsQuestion"]["properties"]["asset"]["anyOf"][0]["enum"] = list(settings.assets)  # the other one is null
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     if settings.api_tokens:
@@ -144,18 +145,12 @@ def _handle_errors(app: FastAPI) -> None:
         kind = _STATUS_KINDS.get(error.status_code, "bad-request")
         return Problem(error.status_code, kind, f"{HTTPStatus(error.status_code).phrase}.", headers=dict(error.headers or {})).response()
 
-    async def away(_: Request, error: Exception) -> Response:
-        logger.warning("Something behind the service is away: {}", error)
-        detail = "The decision log's database cannot be read now; decisions go on being kept."
-        return Problem(503, "unavailable", detail, headers={"retry-after": "5"}).response()
-
     async def unexpected(_: Request, error: Exception) -> Response:
         return _unexpected(error)
 
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(RequestValidationError, wrong_parameters)
     app.add_exception_handler(HTTPException, by_status)
-    app.add_exception_handler(Transient, away)
     app.add_exception_handler(AlphaPulseError, unexpected)
     app.add_exception_handler(Exception, unexpected)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Generator
 from http import HTTPStatus
 from types import coroutine
@@ -10,10 +12,13 @@ from typing import Any, Final
 
 from starlette.types import Message, Receive
 
-from alpha_pulse.service.problems import Problem
+from alpha_pulse.service.problems import FieldProblem, Problem, invalid
 
 CLOSE: Final = {"connection": "close"}
 """Of an answer that leaves before the body is here: what is left of it would be taken for the next request."""
+
+
+_KEYS: Final = re.compile(rb'"([^"]*)"\s*:')
 
 
 class ClientGone(Exception):  # noqa: N818 - no error: there is nobody left to tell
@@ -53,6 +58,23 @@ async def read_body(announced: bytes, receive: Receive, *, largest: int, patienc
         detail = f"The body must be here within {patience_s:g} s."
         raise Problem(HTTPStatus.REQUEST_TIMEOUT, "slow-body", detail, headers=CLOSE) from None
     return bytes(body)
+
+
+def check_keys(body: bytes) -> None:
+    """Refuse an object that gives a key twice: the parser would take the last, another one the first. Raises ``Problem``.
+
+    The body must have passed its model. In most bodies all keys differ, wherever they stand, which is seen without parsing once more.
+    """
+    keys = _KEYS.findall(body)
+    if len(set(keys)) < len(keys) or b"\\" in body:  # escapes write one key in several ways
+        json.loads(body, object_pairs_hook=_once_each)
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        raise invalid([FieldProblem(field=twice, problem="is given twice", fix="give it once")])
 
 
 def _add(body: bytearray, message: Message, largest: int) -> bool:

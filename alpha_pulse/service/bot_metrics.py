@@ -24,10 +24,12 @@ from alpha_pulse.hedging.state.locks import Host
 from alpha_pulse.hedging.state.models import events, orders
 from alpha_pulse.hedging.state.queries import BotStatus, read_status
 from alpha_pulse.hedging.state.transactions import reading
+from alpha_pulse.runtime.masking import mask
 
 _LABELS: Final = ["account", "symbol"]
 _EVERY_S: Final = 5.0
 _MS: Final = 1000.0
+_NOT_YET: Final = "the bots' database was not read yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def bot_metrics(
 _ORPHANS: Final = "Orders found at the venue after a restart that no longer were in the bot's memory, adopted by their ids"
 _GAUGES: Final = {
     "running": "1 while a live process holds the pair",
-    "last_event_age_seconds": "Age of the last event, which a live bot writes each tick",
+    "last_event_age_seconds": "Age of the last event by its stamp, the market's time: a live bot writes one each tick",
     "heartbeat_age_seconds": "Age of a running bot's last heartbeat, which is due every 10 s",
     "loop_lag_seconds": "How late the event loop of the bot's process was lately, at worst, as of the heartbeat",
     "stream_age_seconds": "Age of the bot's last market update, in the market's time, as of the heartbeat",
@@ -159,22 +161,25 @@ class BotWatch:
         self._host = host
         self._statuses: list[BotStatus] = []
         self._counts: dict[tuple[str, str], OrderCounts] = {}
-        self.problem = "the bots' database was not read yet"
+        self.problem = _NOT_YET
 
     def metrics(self) -> Iterator[Metric]:
         """As of the last reading."""
         return bot_metrics(self._statuses, self._counts, self._host.now_ms(), up=not self.problem)
 
     async def read(self) -> None:
-        """Read once; a database that is away is ``problem`` until the next time."""
+        """Read once; a database that cannot be read is ``problem`` until the next time."""
         try:
             self._statuses = await read_status(self._engine, self._host)
             self._counts = await read_order_counts(self._engine)
-        except (AlphaPulseError, OSError) as error:  # asyncpg lets a refused connection through as it is
-            if not self.problem:
-                logger.warning("The bots' database cannot be read: {}", error)
-            self.problem = str(error)
+        except Exception as error:  # noqa: BLE001 - a damaged row can raise anything, and must not end the watch
+            problem = str(error) if isinstance(error, AlphaPulseError) else f"{type(error).__name__}: {mask(str(error))}"
+            if self.problem in {"", _NOT_YET}:
+                logger.warning("The bots' database cannot be read: {}", problem)
+            self.problem = problem
         else:
+            if self.problem not in {"", _NOT_YET}:
+                logger.info("The bots' database can be read again")
             self.problem = ""
 
     async def follow(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ SENTIMENT: Final = "sentiment"
 BUILT_IN: Final = "built in"
 _TRIES: Final = 5  # to read a file that changes while it is read
 _STEP_MS: Final = 50
+_LOOK_MS: Final = 1_000  # between looks at a file whose folder says nothing: it may be another one by now
 _DEBOUNCE_MS: Final = 200  # changes of one save come together
 
 
@@ -61,38 +63,69 @@ class CurveBook:
         self.problem = ""
         self._on_reload = on_reload
         self.current = _built_in() if built_in and not path.exists() else _load(path)
-        self._seen = self.current.digest
+        self._refused = ("", "")  # the digest of the last bad file, and what was wrong
         self._stop = asyncio.Event()
 
     def reload(self) -> None:
-        """Read the file again, if its bytes are others than last time. Never raises: a bad file is ``problem``."""
+        """Read the file again, if its bytes are others than those in force. Never raises: a bad file is ``problem``."""
+        if self.current.source == BUILT_IN and not self.path.exists():
+            self.problem = ""
+            return
+        digest = ""
         try:
-            digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
-            if digest == self._seen and not self.problem:
+            digest = hashlib.sha256(_read(self.path)).hexdigest()
+            if digest == self.current.digest and not self.problem:
                 return
             self.current, self.problem = _load(self.path), ""
         except (ConfigError, OSError) as error:
-            if self.problem != str(error):
+            self.problem = str(error)
+            if (digest, self.problem) != self._refused:
                 logger.error("The curves stay as they are: {}", error)
                 self._on_reload(False)
-            self.problem = str(error)
+            self._refused = (digest, self.problem)
             return
-        self._seen = self.current.digest
+        self._refused = ("", "")
         self._on_reload(True)
-        logger.info("New curves from {}: {}", self.path, self._seen[:12])
+        logger.info("New curves from {}: {}", self.path, self.current.digest[:12])
 
     async def follow(self) -> None:
         """Read the file again whenever it changes, until ``stop``. Its folder is watched: editors and orchestrators replace files."""
+        while not self._stop.is_set():
+            try:
+                await self._watch(_folders(self.path))
+            except (OSError, RuntimeError):  # the folder has just gone, or this machine has no watches left
+                await self._pause()
+
+    async def _watch(self, folders: Mapping[Path, int]) -> None:
+        """Follow changes in these folders until ``stop``, or until others are in their place: a watch stays with the old one."""
         from watchfiles import awatch  # noqa: PLC0415 - an extra of the service alone
 
-        folders = {folder for folder in (self.path.absolute().parent, self.path.resolve().parent) if folder.is_dir()}
         if not folders:
-            logger.info("Curves are not followed: there is no folder {}", self.path.absolute().parent)
+            await self._pause()
             return
-        changes = awatch(*folders, watch_filter=None, debounce=_DEBOUNCE_MS, step=_STEP_MS, recursive=False, stop_event=self._stop)
-        await asyncio.to_thread(self.reload)  # what changed before the watch began
-        async for _ in changes:
-            await asyncio.to_thread(self.reload)
+        changes = awatch(
+            *folders,
+            watch_filter=None,
+            debounce=_DEBOUNCE_MS,
+            step=_STEP_MS,
+            recursive=False,
+            stop_event=self._stop,
+            rust_timeout=_LOOK_MS,
+            yield_on_timeout=True,
+        )
+        async with aclosing(changes):
+            await asyncio.to_thread(self.reload)  # what changed before the watch began
+            async for _ in changes:
+                await asyncio.to_thread(self.reload)
+                if _folders(self.path) != folders:
+                    return
+
+    async def _pause(self) -> None:
+        """Wait a little, and look without a watch."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_MS / 1000):
+                await self._stop.wait()
+        await asyncio.to_thread(self.reload)
 
     def stop(self) -> None:
         """Have ``follow`` return within a moment."""
@@ -102,19 +135,31 @@ class CurveBook:
 def _load(path: Path) -> CurveSet:
     """What the file says, with the hash of exactly those bytes."""
     for _ in range(_TRIES):
-        try:
-            before = path.read_bytes()
-        except OSError as error:
-            fix = "set HE_CURVES to a file of curves such as config/curve_knots.yaml"
-            raise ConfigError(f"the curves cannot be read: {error.strerror}", field="HE_CURVES", value=str(path), fix=fix) from None
+        before = _read(path)
+        if not before.strip():
+            raise ConfigError("is empty", field=str(path), fix=f"write the curves into it, at least one named {SENTIMENT}")
         configs = load_signal_configs(path)
-        if path.read_bytes() == before:
+        if _read(path) == before:
             break
     else:
         raise ConfigError("changes faster than it can be read", field=str(path), fix="write it in one go")
     if SENTIMENT not in configs:
         raise ConfigError(f"has no curve named {SENTIMENT}", field=str(path), fix=f"add one: /hedge sizes by {SENTIMENT}")
     return _built(configs, hashlib.sha256(before).hexdigest(), str(path))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        fix = "put a file of curves such as config/curve_knots.yaml there, or set HE_CURVES to one"
+        raise ConfigError(f"the curves cannot be read: {error.strerror}", field="HE_CURVES", value=str(path), fix=fix) from None
+
+
+def _folders(path: Path) -> dict[Path, int]:
+    """Where the file is, and where it is linked to, each with what tells it from another folder of that name."""
+    places = {path.absolute().parent, path.resolve().parent}
+    return {place: place.stat().st_ino for place in places if place.is_dir()}
 
 
 def _built_in() -> CurveSet:

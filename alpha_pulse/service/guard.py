@@ -82,7 +82,9 @@ class Guard:
 
         try:
             await self._let_in(scope, receive)
-            await self._app(scope, receive, send_guarded)
+            # What can be got can be asked for without its body, which the server leaves out.
+            asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+            await self._app(asked, receive, send_guarded)
         except Problem as problem:
             self._metrics.refused(problem.kind)
             await problem.response()(scope, receive, send_guarded)

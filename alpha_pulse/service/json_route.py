@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from alpha_pulse.service.body import check_keys
 from alpha_pulse.service.guard import BODY
 from alpha_pulse.service.problems import from_validation
 
@@ -37,6 +38,7 @@ class JsonRoute(APIRoute):
                 question = validate(scope[BODY])
             except ValidationError as error:
                 raise from_validation(error) from None
+            check_keys(scope[BODY])
             body, decision_id = await endpoint(question, Request(scope, receive))
             content = to_json(body)
             headers = [(b"content-length", b"%d" % len(content)), _TYPE, (b"x-decision-id", decision_id.encode("latin-1"))]

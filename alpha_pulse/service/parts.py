@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
@@ -16,6 +16,7 @@ from alpha_pulse.hedging.common.interfaces import Clock
 from alpha_pulse.runtime.clock import SystemClock
 from alpha_pulse.runtime.ids import SystemIds
 from alpha_pulse.runtime.loop_lag import LoopLag
+from alpha_pulse.runtime.masking import mask
 from alpha_pulse.service.curves import CurveBook, CurveSet
 from alpha_pulse.service.deciding import Desk, Outcome
 from alpha_pulse.service.ids import DecisionIds
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from alpha_pulse.service.depth_feed import BookDepths
 
 _DEFAULT_CURVES: Final = ServiceSettings.model_fields["curves"].default
+_CHECK_S: Final = 1.0  # between two looks whether decisions can be kept again
 
 
 class Parts:
@@ -63,7 +65,7 @@ class Parts:
         depths = depths or self.books
         self.desk = Desk(frozenset(settings.assets), self.scores, depths, settings.default_depth_usd, settings.max_hedge_pct)
         self.refusal = ""
-        """Why the last decision could not be kept; "" if it could."""
+        """Why decisions cannot be kept; "" if they can."""
         self._given_log = log
         self._log = log
         self._ids = DecisionIds(SystemIds().new_run_id())
@@ -94,6 +96,7 @@ class Parts:
             undo.push_async_callback(_finished, following)
             undo.callback(self.curves.stop)
             _task(undo, self.lag.feel(), "lag", cancel=True)
+            _task(undo, self._check_the_log(), "log", cancel=True)
             yield
         self._log = self._given_log
 
@@ -119,7 +122,21 @@ class Parts:
             self.refusal = str(error)
             detail = "The decision log cannot be written; see /readyz and the service's log."
             raise Problem(503, "not-kept", detail, headers={"retry-after": "5"}) from None
+        self._can_keep()
+
+    def _can_keep(self) -> None:
+        if self.refusal:
+            logger.info("Decisions can be kept again")
         self.refusal = ""
+
+    async def _check_the_log(self) -> None:
+        """While decisions cannot be kept, look whether they can: behind a load balancer that obeys ``/readyz`` no question would tell."""
+        while True:
+            await asyncio.sleep(_CHECK_S)
+            if self.refusal:
+                with suppress(Fatal):
+                    await self.log.check()
+                    self._can_keep()
 
     def _look(self) -> Iterator[Metric]:
         """What is asked at each scrape."""
@@ -179,10 +196,17 @@ def _books(settings: ServiceSettings, clock: Clock) -> BookDepths | None:
 def _task(undo: AsyncExitStack, work: Coroutine[Any, Any, None], name: str, *, cancel: bool = False) -> asyncio.Task[None]:
     """Work in the background; it is cancelled at the end if ``cancel``."""
     task = asyncio.create_task(work, name=f"service: {name}")
+    task.add_done_callback(_told)
     if cancel:
         undo.push_async_callback(_finished, task)
         undo.callback(task.cancel)
     return task
+
+
+def _told(task: asyncio.Task[None]) -> None:
+    """Work that ends with an error is a bug of ours, and nobody waits for it."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("Work in the background has ended, {}: {}: {}", task.get_name(), type(error).__name__, mask(str(error)))
 
 
 async def _finished(task: asyncio.Task[None]) -> None:

@@ -38,9 +38,9 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Decisions, newest first, and where the next page begins; None at the end."""
+    """Decisions, newest first, each as the JSON object that is kept, and where the next page begins; None at the end."""
 
-    decisions: Sequence[Decision]
+    records: Sequence[str]
     next_before: str | None
 
 
@@ -70,6 +70,10 @@ class DecisionLog(Protocol):
         Raises:
             Fatal: it cannot be kept (disk full, folder gone): the answer must not leave.
         """
+        ...
+
+    async def check(self) -> None:
+        """Return if a decision could be kept now, without keeping one. Raises ``Fatal`` if not."""
         ...
 
     async def get(self, decision_id: str) -> Decision | None:

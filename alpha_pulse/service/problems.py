@@ -17,6 +17,7 @@ from alpha_pulse.hedging.common.problems import problems_of
 MEDIA_TYPE: Final = "application/problem+json"
 _PREFIX: Final = "urn:alpha-pulse:problem:"
 _MOST_FIELDS: Final = 20  # named in one answer
+_MOST_LISTED: Final = 100  # findings: to list thousands would keep other requests waiting
 _TITLES: Final = {
     "bad-json": "The body is no JSON that can be read",
     "bad-request": "The request cannot be read",
@@ -108,6 +109,9 @@ def invalid(errors: Sequence[FieldProblem]) -> Problem:
 
 def from_validation(error: ValidationError) -> Problem:
     """What pydantic found in a body. What the client sent is not repeated."""
+    if error.error_count() > _MOST_LISTED:
+        wrong = f"{error.error_count()} keys or values of it are unknown or wrong"
+        return invalid([FieldProblem(field="", problem=wrong, fix="compare it with the example in /docs")])
     found = error.errors(include_url=False, include_input=False, include_context=False)
     if found[0]["type"] == "json_invalid":
         return Problem(HTTPStatus.BAD_REQUEST, "bad-json", found[0]["msg"])

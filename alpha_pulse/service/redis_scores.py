@@ -2,7 +2,8 @@
 
 A publisher sets the key ``sentiment:latest:BTC`` and publishes the same text on the channel of the same name; either alone will do. The
 text is JSON, ``{"score": 0.7, "ts_ms": 1764000000000}``, or the bare number, with its stamp under ``sentiment:latest:BTC:ts_ms``. Depths
-are read from ``depth:latest:BTC`` in the same way (``{"depth_usd": 2500000, "ts_ms": ...}``); a bare depth needs no stamp.
+are read from ``depth:latest:BTC`` in the same way (``{"depth_usd": 2500000, "ts_ms": ...}``); a bare depth without a stamp
+counts from when that number was first read.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _TIMEOUT_S: Final = 2.0
 _PING_S: Final = 5
 _WAITS_S: Final = (0.1, 0.2, 0.5, 1.0)  # between attempts while Redis is away; the last one repeats
 _DEEPEST_USD: Final = 1e15
+_NOT_YET: Final = "Redis was not asked yet"
+_KEYS, _MESSAGES = "keys", "messages"
 
 
 class RedisScores:
@@ -41,15 +44,16 @@ class RedisScores:
         self.board = ScoreBoard(settings.assets, clock, stale_score_s=settings.stale_score_s, stale_depth_s=settings.stale_depth_s)
         self._url = settings.redis_url or ""
         self._poll_s = settings.redis_poll_s
-        self._problem = "Redis was not asked yet"
+        self._problems = {_KEYS: _NOT_YET, _MESSAGES: _NOT_YET}
         self._tasks: list[asyncio.Task[None]] = []
         self._client: Redis | None = None
 
     def score(self, asset: str) -> Score:
         """The score to use now, or why there is none."""
         found = self.board.score(asset)
-        if found.value is None and self._problem:
-            return Score(None, found.ts_ms, f"{found.reason}; {self._problem}")
+        problem = self.problem()
+        if found.value is None and problem:
+            return Score(None, found.ts_ms, f"{found.reason}; {problem}")
         return found
 
     def depth_usd(self, asset: str) -> float | None:
@@ -61,15 +65,15 @@ class RedisScores:
         return self.board.ages_s()
 
     def problem(self) -> str:
-        """Why Redis cannot be read; "" if it can."""
-        return self._problem
+        """Why keys or messages do not come; "" if both do."""
+        return "; ".join(dict.fromkeys(problem for problem in self._problems.values() if problem))
 
     async def start(self) -> None:
         """Begin to follow."""
         self._client = _client(self._url)
         self._tasks = [
-            asyncio.create_task(self._again_and_again(self._poll), name="scores: poll"),
-            asyncio.create_task(self._again_and_again(self._listen), name="scores: listen"),
+            asyncio.create_task(self._again_and_again(_KEYS, self._poll), name="scores: poll"),
+            asyncio.create_task(self._again_and_again(_MESSAGES, self._listen), name="scores: listen"),
         ]
 
     async def close(self) -> None:
@@ -95,22 +99,25 @@ class RedisScores:
             if score is not None:  # a publisher that only publishes leaves no key
                 self.board.put_score(asset, read_number(score, score_stamp, "score", highest=1.0))
             self.board.put_depth(asset, read_number(depth, depth_stamp, "depth_usd", highest=_DEEPEST_USD))
-        self._problem = ""
 
     async def _poll(self) -> None:
         while True:
             await self.poll_once()
+            self._works(_KEYS)
             await asyncio.sleep(self._poll_s)
 
     async def _listen(self) -> None:
         if self._client is None:
             return
         channels = {f"{_SCORE}{asset}": asset for asset in self.board.assets}
-        async with self._client.pubsub(ignore_subscribe_messages=True) as channel:
+        async with self._client.pubsub() as channel:
             await channel.subscribe(*channels)
             while True:
                 message = await channel.get_message(timeout=_TIMEOUT_S)
-                if message is not None:
+                if message is None:
+                    continue
+                self._works(_MESSAGES)  # before that a server that says nothing, or may refuse, is not known to be there
+                if message["type"] == "message":
                     await self._heard(channels[message["channel"].decode()], message["data"])
 
     async def _heard(self, asset: str, data: bytes) -> None:
@@ -120,23 +127,32 @@ class RedisScores:
         else:
             self.board.put_score(asset, reading)
 
-    async def _again_and_again(self, follow: Callable[[], Awaitable[None]]) -> None:
-        """Follow; when Redis goes away, say so once and try again until it is back."""
-        from redis.exceptions import RedisError  # noqa: PLC0415 - an extra of the service alone
-
+    async def _again_and_again(self, what: str, follow: Callable[[], Awaitable[None]]) -> None:
+        """Follow; when that fails, try again until it works."""
         failures = 0
         while True:
             began = asyncio.get_running_loop().time()
             try:
                 await follow()
-            except (RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - what is no RESP makes redis-py raise anything, and scores must come again
                 if asyncio.get_running_loop().time() - began > _WAITS_S[-1]:
                     failures = 0  # it worked for a while
-                if not self._problem:
-                    logger.warning("Redis is away: {}", mask(str(error)))
-                self._problem = f"Redis is away ({type(error).__name__})"
+                self._fails(what, error)
                 await asyncio.sleep(_WAITS_S[min(failures, len(_WAITS_S) - 1)])
                 failures += 1
+
+    def _fails(self, what: str, error: Exception) -> None:
+        """Note why; another kind of failure than the one before is logged."""
+        problem = f"Redis gives no {what} ({type(error).__name__})"
+        if problem != self._problems[what]:
+            logger.warning("Redis gives no {}: {}", what, mask(str(error)))
+        self._problems[what] = problem
+
+    def _works(self, what: str) -> None:
+        """Note it; the end of a failure is logged."""
+        if self._problems[what] not in {"", _NOT_YET}:
+            logger.info("Redis gives {} again", what)
+        self._problems[what] = ""
 
 
 def _client(url: str) -> Redis:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import APIRouter, Path, Query
+from loguru import logger
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from alpha_pulse.errors import AlphaPulseError, Transient
 from alpha_pulse.runtime.masking import mask
 from alpha_pulse.service.answers import (
     AssessAnswer,
@@ -41,12 +44,20 @@ _LOOKING: Final = documented(401, 403, 429)
 _MOST: Final = 1000  # decisions on a page
 
 Given = TypeVar("Given")
-Asset = Annotated[str, Query(pattern="^[A-Za-z0-9 _./:-]{0,64}$", description='Of this asset; "" for any')]
-Kind = Annotated[Literal["", "hedge", "multi", "signals", "assess"], Query(description='Of this kind; "" for any')]
-Since = Annotated[int, Query(ge=0, le=10**15, description="Not before this time, milliseconds UTC")]
-Before = Annotated[str, Query(pattern=f"^$|{PATTERN}", description="Older than this decision: `next_before` of the page before")]
-Limit = Annotated[int, Query(ge=1, le=_MOST, description="At most so many")]
-DecisionId = Annotated[str, Path(description="As an answer gave it", examples=["019ab1c2d3e4-000000-5f0c1d2e"])]
+_ID: Final = "019ab1c2d3e4-000000-5f0c1d2e"
+_METRICS: Final = """\
+# HELP alpha_pulse_spooled_decisions Decisions that wait for the database
+# TYPE alpha_pulse_spooled_decisions gauge
+alpha_pulse_spooled_decisions 0.0
+"""
+Asset = Annotated[str, Query(pattern="^[A-Za-z0-9 _./:-]{0,64}$", description='Of this asset; "" for any', examples=["BTC"])]
+Kind = Annotated[Literal["", "hedge", "multi", "signals", "assess"], Query(description='Of this kind; "" for any', examples=["hedge"])]
+Since = Annotated[int, Query(ge=0, le=10**15, description="Not before this time, milliseconds UTC", examples=[1_764_000_000_000])]
+Before = Annotated[
+    str, Query(pattern=f"^$|{PATTERN}", description="Older than this decision: `next_before` of the page before", examples=[_ID])
+]
+Limit = Annotated[int, Query(ge=1, le=_MOST, description="At most so many", examples=[20])]
+DecisionId = Annotated[str, Path(description="As an answer gave it", examples=[_ID])]
 
 
 def add_routes(router: APIRouter, parts: Parts) -> None:
@@ -100,11 +111,15 @@ def _add_questions(router: APIRouter, parts: Parts) -> None:
 
 def _add_records(router: APIRouter, parts: Parts) -> None:
     async def find(asset: Asset = "", kind: Kind = "", since_ms: Since = 0, before: Before = "", limit: Limit = 100) -> Response:
-        page = await parts.log.find(asset=asset, kind=kind, since_ms=since_ms, before=before, limit=limit)
-        return _plain({"decisions": [asdict(decision) for decision in page.decisions], "next_before": page.next_before})
+        with _named_failures():
+            page = await parts.log.find(asset=asset, kind=kind, since_ms=since_ms, before=before, limit=limit)
+        # As they are kept: to read and write a thousand of them again would keep questions waiting for a tenth of a second.
+        content = f'{{"decisions":[{",".join(page.records)}],"next_before":{to_json(page.next_before).decode()}}}'
+        return Response(content, media_type=_JSON)
 
     async def get(decision_id: DecisionId) -> Response:
-        decision = await parts.log.get(decision_id) if is_decision_id(decision_id) else None
+        with _named_failures():
+            decision = await parts.log.get(decision_id) if is_decision_id(decision_id) else None
         if decision is None:
             raise Problem(404, "not-found", "There is no decision of this id.")
         return _plain(asdict(decision))
@@ -140,12 +155,23 @@ def _add_health(router: APIRouter, parts: Parts) -> None:
         return Response(parts.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     down: dict[int | str, dict[str, Any]] = {503: {"model": ReadyAnswer, "description": "No answer can be given"}}
-    text: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+    text: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": _METRICS}}}}
     router.add_api_route("/healthz", live, response_model=LiveAnswer, description="The process answers. Open to all.")
     router.add_api_route("/readyz", ready, response_model=ReadyAnswer, description="Each dependency.", responses={**_LOOKING, **down})
     router.add_api_route(
         "/metrics", metrics, response_class=Response, description="Metrics for Prometheus.", responses={**_LOOKING, **text}
     )
+
+
+@contextmanager
+def _named_failures() -> Iterator[None]:
+    """Look something up in the log. Raises ``Problem`` if its database is away, or refuses."""
+    try:
+        yield
+    except AlphaPulseError as error:
+        logger.log("WARNING" if isinstance(error, Transient) else "ERROR", "The decision log's database cannot be read: {}", error)
+        detail = "The decision log's database cannot be read now; decisions go on being kept."
+        raise Problem(503, "unavailable", detail, headers={"retry-after": "5"}) from None
 
 
 def _plain(body: dict[str, Any], status: int = 200) -> Response:

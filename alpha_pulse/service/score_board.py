@@ -74,16 +74,26 @@ class ScoreBoard:
         return tuple(self._scores)
 
     def put_score(self, asset: str, reading: Reading | None) -> None:
-        """A publisher's latest score. An older stamp than the one that is there is late and changes nothing; garbage is the last word."""
+        """A publisher's latest score; garbage is the last word.
+
+        An older stamp than the one that is there is late and changes nothing, unless that one lies in the future: it would stay until then.
+        """
         before = self._scores[asset]
-        late = reading is not None and before is not None and not reading.problem and not before.problem and reading.ts_ms < before.ts_ms
+        late = (
+            reading is not None
+            and before is not None
+            and not (reading.problem or before.problem)
+            and reading.ts_ms < before.ts_ms <= self._clock.now_ms() + _AHEAD_MS
+        )
         if not late:
             self._scores[asset] = reading
 
     def put_depth(self, asset: str, reading: Reading | None) -> None:
-        """A publisher's latest depth; one without a stamp counts from now."""
+        """A publisher's latest depth; one without a stamp counts from when this number was first read."""
         if reading is not None and not reading.problem and not reading.ts_ms:
-            reading = Reading(reading.value, self._clock.now_ms())
+            before = self._depths[asset]
+            known = before is not None and before.value == reading.value  # a publisher that died leaves its number behind
+            reading = before if known else Reading(reading.value, self._clock.now_ms())
         self._depths[asset] = reading
 
     def score(self, asset: str) -> Score:

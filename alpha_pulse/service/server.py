@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -11,6 +12,7 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 from loguru import logger
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from alpha_pulse.errors import AlphaPulseError, Fatal
 from alpha_pulse.runtime.config import LoggingSettings
@@ -25,6 +27,53 @@ _YOUNG: Final = (10_000, 20, 20)  # new objects before the collector looks at th
 _LIBRARIES: Final = ("uvicorn", "fastapi", "redis", "watchfiles", "purgatory")
 
 
+class BoundedHead(HttpToolsProtocol):
+    """Closes a connection whose request line and headers are too long or take too long: it holds them before anybody has logged in."""
+
+    largest = 2**16  # bytes
+    patience_s = 10.0
+    _bytes = 0
+    _timer: asyncio.TimerHandle | None = None  # there is one while a head is awaited
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its parent has it
+        """Await the first head."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Await nothing more."""
+        self._have_head()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Await the rest of a head."""
+        super().on_message_begin()
+        self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """Count no further."""
+        self._have_head()
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and count what is a head still."""
+        super().data_received(data)
+        if self._timer is not None:
+            self._bytes += len(data)
+            if self._bytes > self.largest:
+                self.transport.close()
+
+    def _await_head(self) -> None:
+        self._have_head()
+        self._bytes = 0
+        self._timer = self.loop.call_later(self.patience_s, self.transport.close)
+
+    def _have_head(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
 class AnnouncedServer(uvicorn.Server):
     """Says where it listens once it does: with port 0 nobody knew before."""
 
@@ -36,6 +85,12 @@ class AnnouncedServer(uvicorn.Server):
                 host, port = bound.getsockname()[:2]
                 where = f"[{host}]" if ":" in host else host
                 logger.info("Serving on http://{}:{}, documentation at /docs. Ctrl-C ends it.", where, port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, and say so."""
+        logger.info("Ending: answers under way get {} s", _GRACE_S)
+        await super().shutdown(sockets)
+        logger.info("Ended")
 
     def run_to_the_end(self) -> None:
         """Serve until a signal or ``should_exit``. A start that failed is told by ``started``, not by ending the process."""
@@ -65,6 +120,7 @@ def server_for(app: FastAPI, settings: ServiceSettings, kind: type[AnnouncedServ
         app,
         host=settings.host,
         port=settings.port,
+        http=BoundedHead,
         lifespan="on",
         log_config=None,
         access_log=False,

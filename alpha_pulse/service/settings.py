@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import unquote
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from sqlalchemy import make_url
@@ -25,7 +26,11 @@ PREFIX: Final = "HE_"
 _SECRETS: Final = ("api_tokens", "db_dsn", "redis_url", "bots_dsn")  # HE_…_FILE and keyring: work for these too
 _ASSET: Final = re.compile(r"[A-Z0-9]{1,16}")
 _REDIS: Final = re.compile(r"(redis|rediss|unix)://\S+")
-_DSN_PASSWORD: Final = re.compile(r"://[^/?#\s]*:([^/?#\s]*)@")  # greedy: a password may hold an @
+_URL_PASSWORDS: Final = (
+    re.compile(r"://[^:/?#\s]*:([^/?#\s]*)@"),  # greedy: a password may hold an @
+    re.compile(r"://[^:/?#\s]*:([^@\s]*)@"),  # it may hold a slash, too
+    re.compile(r"[?&]\w*passw\w*=([^&#\s]*)", re.IGNORECASE),
+)
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -106,7 +111,9 @@ class ServiceSettings(Section):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str | None) -> str | None:
-        if value is not None and not _REDIS.fullmatch(value):
+        if value is None:
+            return None
+        if not _REDIS.fullmatch(value) or not _redis_takes(value):
             raise slip("is no URL of a Redis.", "write redis://127.0.0.1:6379/0, or leave it unset for none")
         return value
 
@@ -116,8 +123,8 @@ class ServiceSettings(Section):
         try:
             if value is not None:
                 make_url(value)
-        except ArgumentError:
-            fix = "write sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME"
+        except (ArgumentError, ValueError):  # ValueError: a port that is no number, or what a password with an @ or : leaves of it
+            fix = "write sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME; an @ in a password is %40"
             raise slip("is no URL of a database.", fix) from None
         return value
 
@@ -147,6 +154,17 @@ class ServiceSettings(Section):
     def symbols_for_depth(self) -> dict[str, str]:
         """The perpetual whose book is looked at for each asset; by default the one against USDT."""
         return {asset: f"{asset}USDT" for asset in self.assets} | dict(self.depth_symbols)
+
+
+def _redis_takes(url: str) -> bool:
+    """Whether its port is a number and its options are some that the client knows, with values of their kinds."""
+    from redis.asyncio import ConnectionPool  # noqa: PLC0415 - only with a Redis
+
+    try:
+        ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]  # connects to nothing yet
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:
@@ -193,9 +211,11 @@ def load_service_settings(environ: Mapping[str, str] | None = None, overrides: M
 
 
 def _hide(url: object) -> None:
-    """The password inside a URL is a secret by itself."""
-    for password in _DSN_PASSWORD.findall(str(url)):
-        register_secret(password)
+    """The passwords inside a URL are secrets by themselves, as written and as drivers decode them."""
+    for pattern in _URL_PASSWORDS:
+        for password in pattern.findall(str(url)):
+            register_secret(password)
+            register_secret(unquote(password))
 
 
 def _named(problem: ConfigError) -> ConfigError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alpha_pulse.errors import Fatal, Transient
+from alpha_pulse.service.log.codec import encode
 from alpha_pulse.service.ports import Decision, LogState, Page
 
 
@@ -28,6 +29,11 @@ class MemoryDecisionLog:
             raise Fatal(self.broken)
         self.decisions.append(decision)
 
+    async def check(self) -> None:
+        """Raise what ``record`` would raise."""
+        if self.broken:
+            raise Fatal(self.broken)
+
     async def get(self, decision_id: str) -> Decision | None:
         """The decision of this id, unless ``away``."""
         self._look()
@@ -44,7 +50,7 @@ class MemoryDecisionLog:
             and decision.ts_ms >= since_ms
             and (not before or decision.decision_id < before)
         ]
-        return Page(found[:limit], found[limit - 1].decision_id if len(found) > limit else None)
+        return Page([encode(decision).decode() for decision in found[:limit]], found[limit - 1].decision_id if len(found) > limit else None)
 
     def state(self) -> LogState:
         """Nothing waits; the breaker is open while ``away``."""

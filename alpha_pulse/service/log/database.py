@@ -15,14 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from alpha_pulse.errors import ConfigError, Fatal, Transient
 from alpha_pulse.hedging.state.ledger import Head
-from alpha_pulse.hedging.state.transactions import reading, upsert, writing
+from alpha_pulse.hedging.state.transactions import reading, sqlstate, upsert, writing
 from alpha_pulse.runtime.database import create_engine, migrate
 from alpha_pulse.service.log.tables import SCHEMA, decisions, head, spools
 
-_PASSING: Final = ("08", "40", "53", "57")
-"""Classes of SQLSTATE that pass by themselves: connection lost, rolled back by the server, out of resources, shutting down or starting."""
 _THERE_ALREADY: Final = ("42P07", "42710", "42723", "23505")
 """What creating a table or a function comes to when another session is doing the same."""
+_GONE: Final = ("3D000", "42P01")
+"""The database, or a table of it, is not there: somebody dropped it."""
 _COLUMNS: Final = ", ".join(column.name for column in decisions.columns)
 _EXTRACTED: Final = ", ".join(f"json_extract(value, '$.{column.name}')" for column in decisions.columns)
 _TYPED: Final = ", ".join(f"{column.name} {'text' if isinstance(column.type, String) else 'bigint'}" for column in decisions.columns)
@@ -56,8 +56,8 @@ class DecisionDatabase:
         self._prepared = False
         self._preparing = asyncio.Lock()
 
-    async def prepare(self) -> None:
-        """Bring the schema up to date, once.
+    async def prepare(self, *, patience_s: float | None = None) -> None:
+        """Bring the schema up to date, once, and again when it was dropped meanwhile. ``patience_s`` replaces ``timeout_s``.
 
         Raises:
             ConfigError: the database is none, is not ours, or was written by a newer version; or it refuses us.
@@ -65,7 +65,7 @@ class DecisionDatabase:
         """
         if self._prepared:
             return
-        async with self._answering("opening the decision log"), self._preparing:
+        async with self._answering("opening the decision log", patience_s), self._preparing:
             if not self._prepared:
                 await self._migrate()
                 self._prepared = True
@@ -98,8 +98,12 @@ class DecisionDatabase:
             await connection.execute(upsert(spools, connection.dialect.name), {"spool": spool, "position": position})
         return Outcome(len(new), refused)
 
+    async def check(self) -> None:
+        """Return if the decisions can be read. Raises what ``ask`` raises."""
+        await self.ask("asking whether the database is there", select(head.c.sequence))
+
     async def ask(self, doing: str, statement: Select[Any]) -> Sequence[Row[Any]]:
-        """The rows of one query. Raises ``Transient`` while the database is away, ``Fatal`` when it refuses."""
+        """The rows of one query. Raises ``Transient`` while the database is away, ``Fatal`` and ``ConfigError`` when it refuses."""
         await self.prepare()
         try:
             return await self._ask(doing, statement)
@@ -121,9 +125,12 @@ class DecisionDatabase:
         try:
             await migrate(self.engine, schema=SCHEMA)
         except ConfigError as error:
-            if _sqlstate(error.__cause__) not in _THERE_ALREADY:
+            if sqlstate(error.__cause__) not in _THERE_ALREADY:
                 raise
             await migrate(self.engine, schema=SCHEMA)  # another process made the tables at the same moment
+        except (TypeError, ValueError) as error:  # the driver takes what follows the ? of a URL as its own arguments
+            fix = "leave out what follows the ? of the URL, or write options that the driver knows"
+            raise ConfigError(f"its options cannot be used: {error}", fix=fix) from error
 
     def _engine_that_waits(self) -> AsyncEngine:
         """Writers queue for the chain's end. PostgreSQL would refuse all but the first of them at the level that the engine reads with."""
@@ -132,21 +139,18 @@ class DecisionDatabase:
         return self.engine.execution_options(isolation_level="READ COMMITTED")
 
     @asynccontextmanager
-    async def _answering(self, doing: str) -> AsyncIterator[None]:
+    async def _answering(self, doing: str, patience_s: float | None = None) -> AsyncIterator[None]:
+        timeout_s = self._timeout_s and (patience_s or self._timeout_s)
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(timeout_s):
                 yield
         except TimeoutError as error:
-            raise Transient(f"{doing}: the database did not answer within {self._timeout_s} s") from error
-        except OSError as error:  # refused, reset, no such host: the driver's own errors are named elsewhere
-            raise Transient(f"{doing}: {error.strerror or error}") from error
+            raise Transient(f"{doing}: the database did not answer within {timeout_s} s") from error
         except Fatal as error:
-            if _passes(error.__cause__):
-                raise Transient(str(error)) from error
+            if sqlstate(error.__cause__) in _GONE:
+                self._prepared = False
             raise
         except ConfigError as error:
-            if _passes(error.__cause__):
-                raise Transient(f"{doing}: {error.problem}") from error
             raise ConfigError(error.problem, field=self._field, value=error.value, fix=error.fix) from error
 
 
@@ -215,12 +219,3 @@ def _link(end: Head, rows: Sequence[dict[str, Any]]) -> Head:
         row |= {"sequence": sequence, "previous_hash": previous, "hash": link_hash(previous, row["record"])}
         previous = row["hash"]
     return Head(sequence, previous)
-
-
-def _passes(cause: BaseException | None) -> bool:
-    return isinstance(cause, DBAPIError) and (cause.connection_invalidated or _sqlstate(cause).startswith(_PASSING))
-
-
-def _sqlstate(cause: BaseException | None) -> str:
-    """PostgreSQL's code of an error; empty where there is none."""
-    return str(getattr(cause.orig, "sqlstate", "") or "") if isinstance(cause, DBAPIError) else ""

@@ -34,18 +34,31 @@ class SpooledDecisionLog:
         """Return when the decision would survive a power cut here. Raises ``Fatal``: it is not kept, the answer must not leave."""
         await self._spool.append(encode(decision))
 
+    async def check(self) -> None:
+        """Return if a decision could be kept now. Raises ``Fatal``."""
+        await self._spool.check()
+
     async def get(self, decision_id: str) -> Decision | None:
-        """One decision, delivered or not; None if there is none. Raises ``Transient`` while the database is away and it is not here."""
+        """One decision, delivered or not; None if there is none.
+
+        Raises:
+            Transient: it is not here, and the database is away.
+            Fatal, ConfigError: it is not here, and the database refuses.
+        """
         here = await self._spool.find(key(decision_id), lambda record: decode(record).decision_id == decision_id)
-        return await queries.get(self._database, decision_id) if here is None else decode(here)
+        if here is not None:
+            return decode(here)
+        self._refuse_to_wait()
+        return await queries.get(self._database, decision_id)
 
     async def find(self, *, asset: str = "", kind: str = "", since_ms: int = 0, before: str = "", limit: int = 100) -> Page:
-        """Delivered decisions that match, newest first, older than the decision ``before``. Raises ``Transient``."""
+        """Delivered decisions that match, newest first, older than the decision ``before``. Raises as ``get``."""
+        self._refuse_to_wait()
         return await queries.find(self._database, asset=asset, kind=kind, since_ms=since_ms, before=before, limit=limit)
 
     def state(self) -> LogState:
         """At once, without asking anybody."""
-        problem = self._delivery.problem
+        problem = self._delivery.problem or self._spool.damage
         if self._task.done() and not self._closed:  # it ends only when told to: this would be a bug of ours
             problem = f"the delivery stopped: {None if self._task.cancelled() else self._task.exception()!r}"
         return LogState(self._delivery.breaker, self._spool.depth, self._delivery.delivered, problem)
@@ -68,6 +81,11 @@ class SpooledDecisionLog:
         if self._spool.depth:
             logger.warning("{} decisions wait in the spool for the next start", self._spool.depth)
 
+    def _refuse_to_wait(self) -> None:
+        """Whoever asks while the database is silent would wait for as long as each delivery has waited."""
+        if self._delivery.left_alone:
+            raise Transient(f"the database is left alone for a while: {self._delivery.problem}")
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -84,6 +102,7 @@ async def open_log(
     batch: int = 500,
     linger_s: float = 0.5,
     timeout_s: float = 10.0,
+    opening_s: float = 2.0,
     closing_s: float = 2.0,
     segment_bytes: int = SEGMENT_BYTES,
     folder_field: str = "folder",
@@ -102,6 +121,7 @@ async def open_log(
         batch: decisions in one transaction at most; preparing them holds up the event loop for some 8 µs each.
         linger_s: how long a smaller batch waits for more, seconds.
         timeout_s: a server that does not answer within so many seconds counts as away.
+        opening_s: how long a start waits for a server, seconds; after that it is away.
         closing_s: how long ``close`` goes on delivering, seconds; a batch under way then has as long again to end.
         segment_bytes: size of the spool's files; about what it takes with everything delivered.
         folder_field: the setting that a message about the folder names.
@@ -119,7 +139,7 @@ async def open_log(
         undo.push_async_callback(database.dispose)
         delivery = await Delivery.create(spool, database, settings)
         try:
-            await database.prepare()
+            await database.prepare(patience_s=opening_s)
         except Transient as error:
             delivery.problem = str(error)
             logger.warning("the database is away, decisions wait in the spool: {}", error)

@@ -10,7 +10,7 @@ from loguru import logger
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
-from alpha_pulse.errors import AlphaPulseError
+from alpha_pulse.errors import Transient
 from alpha_pulse.service.log.database import DecisionDatabase, Outcome
 from alpha_pulse.service.log.spool import Spool
 
@@ -29,6 +29,7 @@ class DeliverySettings:
         linger_s: how long a smaller batch waits for more, seconds: each transaction costs the same disk a sync, and the event loop some
             5 ms in small pieces, however few decisions are in it.
         retry_s: pause after a failure while the breaker is closed, seconds.
+        check_s: with nothing to deliver for so long, seconds, the database is asked whether it is still there.
     """
 
     breaker_after: int = 3
@@ -36,6 +37,7 @@ class DeliverySettings:
     batch: int = 500
     linger_s: float = 0.5
     retry_s: float = 0.2
+    check_s: float = 10.0
 
 
 class Delivery:
@@ -48,6 +50,7 @@ class Delivery:
         self._database = database
         self._breaker = breaker
         self._settings = settings
+        self._away = False  # the last failure was one of the line or of the server, not of what was sent
         self._careful = True  # an earlier run may have been killed between a commit and its mark in the spool
         self._closing = asyncio.Event()
         self._stopped = False
@@ -62,6 +65,11 @@ class Delivery:
     def breaker(self) -> str:
         """Closed, opened or half-opened, in these words."""
         return self._breaker.context.state
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether the database does not answer, and is not asked either for some seconds."""
+        return self._away and self.breaker == "opened"
 
     def finish(self) -> None:
         """Deliver what is there and end; end at the first failure, too."""
@@ -81,7 +89,7 @@ class Delivery:
                 if self._closing.is_set():
                     return
                 await self._pause(min(1.0, self._settings.breaker_reset_s / 10))
-            except AlphaPulseError as error:
+            except Exception as error:  # noqa: BLE001 - decisions wait for whatever it is to be mended; nobody else delivers them
                 self._failed(error)
                 if self._closing.is_set():
                     return
@@ -91,7 +99,11 @@ class Delivery:
         while not self._spool.depth and not self.problem:  # with a problem the database is tried also without anything to deliver
             if self._closing.is_set():
                 return False
-            await self._spool.arrived.wait()
+            try:
+                async with asyncio.timeout(self._settings.check_s):
+                    await self._spool.arrived.wait()
+            except TimeoutError:
+                return True
             self._spool.arrived.clear()
         if self._spool.depth < self._settings.batch:
             await self._pause(self._settings.linger_s)
@@ -103,7 +115,7 @@ class Delivery:
             if batch.payloads:
                 outcome = await self._database.append(self._spool.id, batch.first, batch.payloads, careful=self._careful)
             else:
-                await self._database.prepare()
+                await self._database.check()
                 outcome = Outcome(0, [])
         if outcome.refused:
             path = await self._spool.set_aside(outcome.refused)
@@ -115,10 +127,11 @@ class Delivery:
         self.problem = ""
         self._careful = False
 
-    def _failed(self, error: AlphaPulseError) -> None:
+    def _failed(self, error: Exception) -> None:
         if not self.problem or self.breaker == "opened":
             logger.warning("decisions wait in the spool ({}), the breaker is {}: {}", self._spool.depth, self.breaker, error)
-        self.problem = str(error)
+        self.problem = str(error) or type(error).__name__
+        self._away = isinstance(error, Transient)
         self._careful = True
 
     async def _pause(self, seconds: float) -> None:

@@ -95,6 +95,22 @@ class SpoolFolder:
         self.make_durable()
         return path
 
+    def keep_beside(self, segment: Path, ending: str, content: bytes) -> Path:
+        """Keep, durably, what is cut from a segment, in a file beside it. The file is returned."""
+        path = segment.with_name(f"{segment.name}.{ending}")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE)
+        try:
+            write_all(descriptor, content, 0)
+            sync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.make_durable()
+        return path
+
+    def damaged(self) -> list[Path]:
+        """What was kept beside segments that were damaged, until a person moves it away."""
+        return sorted(self.path.glob(f"*{_SUFFIX}.damaged-*"))
+
     def close(self) -> None:
         """Let go of it."""
         os.close(self._delivered)

@@ -82,5 +82,30 @@ def whole_frames(stream: BinaryIO, first: int) -> tuple[int, int]:
         size += FRAME_BYTES + len(payload)
 
 
+def frames_behind(data: bytes, first: int) -> tuple[list[bytes], int]:
+    """The payloads of whole frames behind damage, and the position after the last of them. Nothing is known of what lies between.
+
+    Only payloads that begin with { and end with }, as every decision does, are looked for.
+
+    Args:
+        data: what cannot be read frame by frame.
+        first: the position of the frame that begins it.
+    """
+    found: list[bytes] = []
+    end, position = 0, first
+    start = data.find(b"{", FRAME_BYTES)
+    while start >= 0:
+        length, checksum = _PREFIX.unpack_from(data, start - FRAME_BYTES)
+        payload = data[start : start + length] if length <= MAX_PAYLOAD else b""
+        if payload.endswith(b"}") and len(payload) == length:
+            most = (start - FRAME_BYTES - end) // (FRAME_BYTES + 1)  # so many frames at most lie between
+            here = next((each for each in range(position, position + most + 1) if checksum == _checksum(each, payload)), None)
+            if here is not None:
+                found.append(payload)
+                end, position = start + length, here + 1
+        start = data.find(b"{", max(end + FRAME_BYTES, start + 1))
+    return found, position
+
+
 def _checksum(position: int, payload: bytes) -> int:
     return crc32(payload, crc32(_PLACE.pack(position, len(payload))))

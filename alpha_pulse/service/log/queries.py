@@ -38,4 +38,4 @@ async def find(
     rows = await database.ask("reading decisions", statement)
     more = len(rows) > limit
     rows = rows[:limit]
-    return Page([decode(row.record) for row in rows], rows[-1].decision_id if more else None)
+    return Page([row.record for row in rows], rows[-1].decision_id if more else None)

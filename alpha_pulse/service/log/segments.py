@@ -16,6 +16,7 @@ from alpha_pulse.service.log.frames import (
     HEADER_BYTES,
     DamagedError,
     frame,
+    frames_behind,
     header,
     read_frame,
     read_header,
@@ -62,7 +63,9 @@ class SegmentWriter:
         self._end = 0
         self._size = 0  # of the file at most: zeros follow the end
         self._unusable = ""
-        self.next = self._recover()
+        self.next, behind_damage = self._recover()
+        if behind_damage:
+            self.write(behind_damage)
 
     def write(self, payloads: Sequence[bytes]) -> None:
         """Return when all of them are durable.
@@ -70,6 +73,8 @@ class SegmentWriter:
         Raises:
             OSError: none of them is kept: what was written of them is taken back.
         """
+        if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:
+            self._unusable = "the file that it is written to was removed; only a restart makes the spool usable again"
         if self._unusable:
             raise OSError(0, self._unusable)
         data = b"".join(frame(position, payload) for position, payload in enumerate(payloads, self.next))
@@ -132,12 +137,15 @@ class SegmentWriter:
         except OSError as error:
             self._unusable = f"{error.strerror}; what was written could not be taken back either, so only a restart makes it usable again"
 
-    def _recover(self) -> int:
-        """Open the last segment behind its last whole frame; what is torn after it was promised to nobody and is cut."""
+    def _recover(self) -> tuple[int, list[bytes]]:
+        """Open the last segment behind its last whole frame, and cut what follows: a torn write, which was promised to nobody.
+
+        Returns the next position, and the payloads of whole frames that were cut with damage before them: they have to be written again.
+        """
         segments = self._folder.segments()
         delivered = self._folder.delivered()
         if not segments:
-            return delivered + 1
+            return delivered + 1, []
         first = segments[-1]
         path = self._folder.segment(first)
         with path.open("rb") as stream:
@@ -147,11 +155,11 @@ class SegmentWriter:
                 intact = False
             count, size = whole_frames(stream, first) if intact else (0, 0)
         end = HEADER_BYTES + size if intact else 0
-        _cut(self._folder, first, end)
         position = first + count
+        behind_damage = _cut(self._folder, first, end, position)
         if intact and position > delivered:
             self._descriptor, self._end, self._size = os.open(path, os.O_RDWR | os.O_CLOEXEC), end, end
-        return max(position, delivered + 1)
+        return max(position, delivered + 1), behind_damage
 
 
 class SegmentReader:
@@ -265,20 +273,28 @@ def _read(stream: BinaryIO, place: Cursor, path: str) -> bytes | None:
         ) from error
 
 
-def _cut(folder: SpoolFolder, first: int, end: int) -> None:
-    """Cut the segment at ``end``, or remove it if ``end`` is 0; what is cut stays beside it, unless it is all zeros."""
+def _cut(folder: SpoolFolder, first: int, end: int, position: int) -> list[bytes]:
+    """Cut the segment at ``end``, where ``position`` begins, or remove it if ``end`` is 0; what is cut stays beside it, unless it is all
+    zeros. Returns the payloads of whole frames that were cut with it.
+    """
     path = folder.segment(first)
     with path.open("r+b") as stream:
         stream.seek(end)
         torn = stream.read()
+        behind_damage, last = frames_behind(torn, position)
         if torn.strip(b"\0"):
-            aside = path.with_name(f"{path.name}.torn-{end}")
-            aside.touch(mode=0o600)
-            aside.write_bytes(torn)
-            logger.warning("spool: {} bytes after byte {} of {} were torn by a crash; they are kept in {}", len(torn), end, path, aside)
+            aside = folder.keep_beside(path, f"{'damaged' if behind_damage else 'torn'}-{end}", torn)
+            if behind_damage:
+                logger.error(
+                    "spool: {} is damaged at byte {}: {} decisions cannot be read, {} behind them can and are kept; all of it is in {}",
+                    *(path, end, last - position - len(behind_damage), len(behind_damage), aside),
+                )
+            else:
+                logger.warning("spool: {} bytes after byte {} of {} were torn by a crash; they are kept in {}", len(torn), end, path, aside)
         if torn:
             stream.truncate(end)
             stream.flush()
             sync(stream.fileno())
     if not end:
         path.unlink()
+    return behind_damage

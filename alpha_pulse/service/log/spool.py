@@ -19,16 +19,20 @@ _Waiting = tuple[bytes, asyncio.Future[None]]
 SEGMENT_BYTES: Final = 2**23
 """A segment is removed as a whole, so this is about what a spool takes on the disk with everything delivered."""
 
+_ROOM: Final = 2**16  # bytes: some decisions
+
 
 class Spool:
     """Opened by ``open``. All methods belong to one event loop; files are touched in threads of its own, one for each direction.
 
-    ``arrived`` is set whenever something was written; whoever waits for it clears it.
+    ``arrived`` is set whenever something was written; whoever waits for it clears it. ``damage`` says what a start found that a person has
+    to look at; "" if there is nothing.
     """
 
     def __init__(self, folder: SpoolFolder, writer: SegmentWriter, reader: SegmentReader) -> None:
         self.id = folder.id
         self.arrived = asyncio.Event()
+        self.damage = _damage(folder)
         self._folder = folder
         self._writer = writer
         self._reader = reader
@@ -85,6 +89,27 @@ class Spool:
             self._idle.clear()
             loop.call_soon(self._write, loop)  # not at once: all that this round of the loop brings shares it
         await waiter
+
+    async def check(self) -> None:
+        """Return if a record could become durable now: the segment is usable, and the disk has room. Raises ``Fatal`` if not."""
+
+        def run() -> None:
+            self._writer.write([])
+            room = self._folder.path / "room"
+            try:
+                with room.open("wb") as stream:
+                    stream.write(bytes(_ROOM))
+                    stream.flush()
+                    sync(stream.fileno())
+            finally:
+                room.unlink(missing_ok=True)
+
+        if self._closed:
+            raise Fatal(f"the spool {self._folder.path} is closed: nothing more is kept")
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writing, run)
+        except OSError as error:
+            raise self._failure(error) from error
 
     async def read(self, limit: int) -> Batch:
         """The next records that were not delivered, at most ``limit``; again the same until ``release``. Raises ``Fatal``."""
@@ -162,6 +187,11 @@ def _delivered(folder: SpoolFolder) -> int:
     """The last position that need not be delivered: what the mark says, or what lies before the first segment there is."""
     segments = folder.segments()
     return max(folder.delivered(), segments[0] - 1 if segments else 0)
+
+
+def _damage(folder: SpoolFolder) -> str:
+    paths = ", ".join(str(path) for path in folder.damaged())
+    return f"decisions were damaged on the disk, what was found is in {paths}. Fix: look at it, move it away, restart" if paths else ""
 
 
 def _unreadable(path: Path, error: OSError) -> Fatal:

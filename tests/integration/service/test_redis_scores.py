@@ -1,15 +1,18 @@
 """Scores from a real Redis: messages, keys, garbage, staleness, and a Redis that goes away and comes back."""
 
 import asyncio
+import contextlib
 import json
 import secrets
 import shutil
 import socket
 import subprocess
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 import redis.asyncio
+from loguru import logger
 
 from alpha_pulse.runtime.clock import SystemClock
 from alpha_pulse.service.redis_scores import RedisScores
@@ -119,6 +122,94 @@ async def test_depths_are_read_too(follow, publisher, asset):
     await until(lambda: scores.depth_usd(asset) is None)
 
 
+class Proxy:
+    """Lies between a client and Redis, and answers by itself what it is told to answer."""
+
+    def __init__(self, url):
+        self.behind = redis.connection.parse_url(url)
+        self.answers = {}  # by a word of the command
+        self.answered = 0
+        self.lines = []
+
+    async def connected(self, reader, writer):
+        self.lines.append(asyncio.current_task())
+        from_redis, to_redis = await asyncio.open_connection(self.behind["host"], self.behind["port"])
+        back = asyncio.create_task(self.pass_on(from_redis, writer))
+        with contextlib.suppress(OSError):
+            while data := await reader.read(2**16):
+                answer = next((text for word, text in self.answers.items() if word in data), None)
+                self.answered += answer is not None
+                (to_redis if answer is None else writer).write(data if answer is None else answer)
+        to_redis.close()
+        await back
+
+    async def pass_on(self, reader, writer):
+        with contextlib.suppress(OSError):
+            while data := await reader.read(2**16):
+                writer.write(data)
+        writer.close()
+
+
+@pytest.fixture
+async def proxy(redis_url):
+    lying = Proxy(redis_url)
+    server = await asyncio.start_server(lying.connected, "127.0.0.1", 0)
+    behind, port = urlsplit(redis_url), server.sockets[0].getsockname()[1]
+    credentials, at, _ = behind.netloc.rpartition("@")
+    lying.url = behind._replace(netloc=f"{credentials}{at}127.0.0.1:{port}").geturl()
+    yield lying
+    server.close()
+    await asyncio.gather(*lying.lines)
+
+
+@pytest.fixture
+def told():
+    """What the log said, from information on."""
+    lines = []
+    sink = logger.add(lambda line: lines.append(line.record["message"]), level="INFO")
+    yield lines
+    logger.remove(sink)
+
+
+async def test_scores_come_again_after_an_answer_that_is_no_redis(proxy, follow, publisher, asset):
+    proxy.answers = {b"MGET": b":abc\r\n", b"SUBSCRIBE": b":abc\r\n"}
+    scores = await follow(proxy.url)
+    await until(lambda: scores.problem() == "Redis gives no keys (ValueError); Redis gives no messages (ValueError)")
+    proxy.answers = {b"MGET": b":1\r\n"}
+    await until(lambda: scores.problem() == "Redis gives no keys (TypeError)")
+    proxy.answers = {}
+    publisher.set(f"sentiment:latest:{asset}", score_text(0.7))
+    await until(lambda: scores.score(asset).value == 0.7)
+    await until(lambda: publisher.publish(f"sentiment:latest:{asset}", score_text(0.9)))
+    await until(lambda: not scores.problem())
+
+
+async def test_messages_that_are_refused_are_one_steady_problem_and_one_line_in_the_log(proxy, follow, publisher, asset, told):
+    publisher.set(f"sentiment:latest:{asset}", score_text(0.7))
+    proxy.answers = {b"SUBSCRIBE": b"-NOPERM this user has no permissions to run the 'subscribe' command\r\n"}
+    scores = await follow(proxy.url)
+    await until(lambda: scores.score(asset).value == 0.7 and proxy.answered)
+    problems = set()
+    await until(lambda: problems.add(scores.problem()) or proxy.answered > 3)
+    proxy.answers = {}
+    await until(lambda: not scores.problem())
+    assert "Redis gives no messages (NoPermissionError)" in problems
+    assert all(problems)
+    assert [line for line in told if "Redis" in line] == [
+        "Redis gives no messages: this user has no permissions to run the 'subscribe' command",
+        "Redis gives messages again",
+    ]
+
+
+async def test_a_redis_that_is_away_from_the_start_is_logged(own_redis, follow, told):
+    scores = await follow(own_redis.url)
+    await until(lambda: "no messages" in scores.problem() and "no keys" in scores.problem())
+    assert sorted(line.partition(":")[0] for line in told) == ["Redis gives no keys", "Redis gives no messages"]
+    await own_redis.start()
+    await until(lambda: not scores.problem())
+    assert sorted(told)[:2] == ["Redis gives keys again", "Redis gives messages again"]
+
+
 class OwnRedis:
     """A Redis process of this test, which can be killed and started again."""
 
@@ -159,8 +250,8 @@ def own_redis(tmp_path):
 
 async def test_a_redis_that_goes_away_is_found_again_by_itself(own_redis, follow, asset):
     scores = await follow(own_redis.url, HE_STALE_SCORE_S="1")
-    await until(lambda: "away" in scores.problem())
-    assert "Redis is away" in scores.score(asset).reason
+    await until(lambda: "Redis gives no keys" in scores.problem())
+    assert "Redis gives no keys" in scores.score(asset).reason
     for value in (0.3, 0.8):
         await own_redis.start()
         async with redis.asyncio.Redis.from_url(own_redis.url) as client:
@@ -168,7 +259,7 @@ async def test_a_redis_that_goes_away_is_found_again_by_itself(own_redis, follow
             await client.set(f"sentiment:latest:{asset}", score_text(value))
             await until(lambda expected=value: scores.score(asset).value == expected)
         own_redis.kill()
-        await until(lambda: "stale" in scores.score(asset).reason and "away" in scores.score(asset).reason)
+        await until(lambda: "stale" in scores.score(asset).reason and "Redis gives no keys" in scores.score(asset).reason)
 
 
 async def test_closing_while_redis_is_away_is_quick_and_leaves_nothing(own_redis, follow):

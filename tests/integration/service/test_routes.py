@@ -7,9 +7,13 @@ import pytest
 from pydantic import TypeAdapter
 
 from alpha_pulse import __version__
+from alpha_pulse.errors import ConfigError, Fatal, Transient
 from alpha_pulse.runtime.database import open_database
 from alpha_pulse.service import answers
+from alpha_pulse.service.log.codec import encode
 from alpha_pulse.service.problems import ProblemDocument
+from alpha_pulse.testing.decision_log import MemoryDecisionLog
+from alpha_pulse.testing.service import FixedScores
 from tests.integration.service.conftest import HEDGE, TOKENS, serving
 
 ANSWERS = {
@@ -119,6 +123,50 @@ def test_decisions_are_found_and_paged_newest_first(served):
     assert served.client.get("/decisions", params={"asset": "ETH"}).json()["decisions"] == []
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/hedge", '{"asset":"BTC","amount_usd":1,"override_score":0.1,"amount_usd":2}', "amount_usd"),
+        ("/hedge", '{"asset":"BTC","amount_usd":1,"override_score":0.1,"amount\\u005fusd":2}', "amount_usd"),
+        ("/hedge/multi", '{"asset":"BTC","amount_usd":1,"signals":{"sentiment":0.1, "sentiment" :0.9}}', "sentiment"),
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused(served, path, body, field):
+    found = problem_in(served.client.post(path, content=body, headers={"content-type": "application/json"}))
+    assert (found.status, [each.field for each in found.errors]) == (422, [field])
+    assert served.log.decisions == []
+
+
+def test_the_same_key_in_two_objects_is_no_key_twice(served):
+    body = HEDGE | {"signals": {"sentiment": 0.1}, "weights": {"sentiment": 1.0}}
+    del body["override_score"]
+    assert served.client.post("/hedge/multi", json=body).status_code == 200
+
+
+def test_thousands_of_unknown_keys_are_counted_not_listed(served):
+    found = problem_in(served.client.post("/hedge", json=HEDGE | {f"k{number}": 1 for number in range(4000)}))
+    assert (found.status, found.detail) == (422, "4000 keys or values of it are unknown or wrong")
+    few = problem_in(served.client.post("/hedge", json=HEDGE | {f"k{number}": 1 for number in range(30)}))
+    assert (len(few.errors), few.errors[0].field) == (20, "k0")
+
+
+@pytest.mark.parametrize("path", ["/decisions", f"/decisions/{'0' * 12}-{'0' * 6}-{'0' * 8}"])
+@pytest.mark.parametrize("error", [Transient("away"), Fatal("no such table"), ConfigError("there is no such database")])
+def test_a_log_that_cannot_be_read_is_503_whatever_keeps_it_from_that(serve, path, error):
+    class Refusing(MemoryDecisionLog):
+        def _look(self):
+            raise error
+
+    found = problem_in(serve(log=Refusing()).client.get(path))
+    assert (found.status, found.type) == (503, "urn:alpha-pulse:problem:unavailable")
+
+
+def test_a_page_is_the_kept_decisions_as_they_are(served):
+    served.client.post("/hedge", json=HEDGE)
+    kept = encode(served.log.decisions[-1]).decode()
+    assert served.client.get("/decisions").text == f'{{"decisions":[{kept}],"next_before":null}}'
+
+
 def test_one_decision_is_found_with_its_contributions(served):
     for path in ANSWERS:
         decision_id = served.client.post(path, json=example(served, path)).headers["x-decision-id"]
@@ -190,6 +238,32 @@ def test_a_failure_inside_is_a_problem_without_its_cause(serve):
     failed = served.client.post("/hedge", json={"asset": "BTC", "amount_usd": 1.0})
     assert failed.headers["x-content-type-options"] == "nosniff"
     assert served.client.get("/healthz").status_code == 200
+
+
+def test_openapi_has_an_example_of_every_parameter_and_of_every_answer_that_fits_it(served):
+    described = served.client.get("/openapi.json").json()
+    models = {
+        **{(path, "post"): model for path, model in ANSWERS.items()},
+        **{(path, "get"): model for path, model in LOOKS.items()},
+        ("/decisions/{decision_id}", "get"): answers.DecisionAnswer,
+    }
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            assert all(parameter["schema"]["examples"] for parameter in operation.get("parameters", []))
+            ((kind, content),) = operation["responses"]["200"]["content"].items()
+            if kind == "text/plain":
+                assert content["example"].startswith("# HELP alpha_pulse_")
+            else:
+                shown = described["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]["example"]
+                models.pop((path, method)).model_validate_json(json.dumps(shown), strict=True)
+    assert models == {}
+
+
+@pytest.mark.parametrize("question", ["HedgeQuestion", "MultiQuestion", "SignalsQuestion"])
+def test_openapi_names_the_configured_assets(serve, question):
+    described = serve({"HE_ASSETS": "BTC,SOL"}, scores=FixedScores({})).client.get("/openapi.json").json()
+    asset = described["components"]["schemas"][question]["properties"]["asset"]
+    assert asset.get("anyOf", [asset])[0]["enum"] == ["BTC", "SOL"]
 
 
 def test_the_documentation_needs_nothing_from_elsewhere(served):

@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from alpha_pulse import __version__
 from alpha_pulse.cli.configure import asked
-from alpha_pulse.cli.main import app, main
+from alpha_pulse.cli.main import app, main, report
+from alpha_pulse.errors import ConfigError
+from alpha_pulse.hedging.common.problems import ConfigErrors
 from alpha_pulse.settings import Settings, load_settings
 
 
@@ -283,3 +285,10 @@ def test_status_before_any_bot_says_so_and_makes_no_database():
     assert run("status") == (0, "No bot has run here yet. Start one with: alpha-pulse run\n")
     assert run("status", "--json") == (0, "[]\n")
     assert not list(Path().iterdir())
+
+
+def test_what_is_printed_of_an_error_holds_no_password(capsys):
+    said = "postgresql://db/x?password=hunter2"
+    report(ConfigErrors([ConfigError(f"no answer from {said}", field="DSN", value=said, fix=f"look at {said}"), ConfigError(said)]))
+    printed = capsys.readouterr().err
+    assert (printed.count("password=***"), "hunter2" in printed) == (4, False)

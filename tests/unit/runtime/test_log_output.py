@@ -157,6 +157,8 @@ def test_every_line_of_a_private_key_is_masked():
         ("Authorization: Bearer abc.def", "Authorization: ***"),
         ("{'KEY': 'abc', 'SIGN': 'def'}", "{'KEY': '***', 'SIGN': '***'}"),
         ("postgresql+asyncpg://bot:pw@db/x", "postgresql+asyncpg://bot:***@db/x"),
+        ("postgresql://db/x?user=bot&password=abc&sslpassword=def", "postgresql://db/x?user=bot&password=***&sslpassword=***"),
+        ("Fix: write postgresql://USER:PASSWORD@HOST/NAME", "Fix: write postgresql://USER:PASSWORD@HOST/NAME"),
         ("wss://x/ws?listenKey=abc", "wss://x/ws?listenKey=***"),
         ("unknown key: grid.levels, sign: -1", "unknown key: grid.levels, sign: -1"),
         ("Filled sell 0.1 at 100", "Filled sell 0.1 at 100"),

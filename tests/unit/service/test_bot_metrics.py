@@ -3,11 +3,13 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+from loguru import logger
 from prometheus_client import CollectorRegistry, generate_latest
 
 from alpha_pulse.hedging.common.types import BotState, HedgeTarget, RiskMemory, RiskState
 from alpha_pulse.hedging.state.locks import LockHolder, ProcessIdentity, Vitals
-from alpha_pulse.hedging.state.models import events, orders
+from alpha_pulse.hedging.state.models import bot_state, events, orders
 from alpha_pulse.hedging.state.queries import BookedPosition, BotStatus
 from alpha_pulse.runtime.database import create_engine, open_database
 from alpha_pulse.runtime.process import SystemHost
@@ -95,6 +97,35 @@ async def test_orders_are_counted_in_the_bots_database(tmp_path):
     await watch.read()
     assert watch.problem == ""
     assert "alpha_pulse_bots_database_up" in {metric.name for metric in watch.metrics()}
+    await engine.dispose()
+
+
+@pytest.fixture
+def told():
+    """What the log said, from information on."""
+    lines = []
+    sink = logger.add(lambda line: lines.append(line.record["message"]), level="INFO")
+    yield lines
+    logger.remove(sink)
+
+
+async def test_a_row_that_cannot_be_read_is_a_problem_until_it_can(tmp_path, told):
+    engine = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'bots.db'}")
+    row = {column.name: 0 if column.type.python_type is int else "0" for column in bot_state.columns}
+    async with engine.begin() as connection:
+        await connection.execute(bot_state.insert(), [row | {"state": "{"}])
+    watch = BotWatch(engine, SystemHost())
+    await watch.read()
+    await watch.read()
+    assert "JSONDecodeError" in watch.problem
+    async with engine.begin() as connection:
+        await connection.execute(bot_state.delete())
+    await watch.read()
+    assert watch.problem == ""
+    assert [line.partition(":")[0] for line in told] == [
+        "The bots' database cannot be read",
+        "The bots' database can be read again",
+    ]
     await engine.dispose()
 
 

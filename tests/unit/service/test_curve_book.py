@@ -54,12 +54,29 @@ def test_a_bad_file_keeps_the_old_curves_and_says_so_once(book, file, told, text
     assert told == [False]
 
 
+def test_a_second_bad_file_counts_though_the_same_is_wrong_with_it(book, file, told):
+    for comment in ("# one", "# two"):
+        file.write_text(f"{FALLING}{comment}\n")
+        book.reload()
+    assert told == [False, False]
+
+
 def test_a_missing_file_keeps_the_old_curves(book, file, told):
     before = book.current
     file.unlink()
     book.reload()
+    book.reload()
     assert book.current is before
     assert told == [False]
+    assert "Errno" not in book.problem
+    assert "put a file of curves" in book.problem
+
+
+def test_an_empty_file_is_told_what_curves_need(book, file):
+    file.write_text("\n")
+    book.reload()
+    assert "sentiment" in book.problem
+    assert "--config" not in book.problem
 
 
 def test_the_old_file_put_back_ends_the_problem(book, file, told):
@@ -125,5 +142,41 @@ async def test_a_file_is_followed_however_it_is_replaced(book, file, told, tmp_p
     assert told == [True, False, True]
 
 
-async def test_a_folder_that_is_not_there_is_not_followed(tmp_path):
-    await CurveBook(tmp_path / "none" / "curves.yaml", built_in=True).follow()
+async def test_a_folder_that_is_replaced_is_followed(tmp_path):
+    folder = tmp_path / "config"
+    folder.mkdir()
+    book = CurveBook(shutil.copy(CURVES, folder / "curves.yaml"))
+    following = asyncio.create_task(book.follow())
+    for lowest, moved_to in [(0.4, ""), (0.3, "old"), (0.2, "")]:
+        if moved_to:
+            folder.rename(tmp_path / moved_to)
+            folder.mkdir()
+        book.path.write_text(STEEP.replace("0.5", str(lowest)))
+        await until(lambda expected=lowest: book.current.sentiment(0.0) == expected)
+    assert book.problem == ""
+    book.stop()
+    await following
+
+
+async def test_a_folder_that_comes_later_is_followed(tmp_path, told):
+    book = CurveBook(tmp_path / "later" / "curves.yaml", built_in=True, on_reload=told.append)
+    following = asyncio.create_task(book.follow())
+    await asyncio.sleep(0)
+    book.path.parent.mkdir()
+    book.path.write_text(STEEP)
+    await until(lambda: book.current.sentiment(0.0) == 0.5)
+    book.stop()
+    await following
+    assert told == [True]
+
+
+def test_built_in_curves_are_no_problem_while_there_is_no_file(tmp_path, told):
+    book = CurveBook(tmp_path / "curves.yaml", built_in=True, on_reload=told.append)
+    book.reload()
+    assert (book.current.source, book.problem, told) == (BUILT_IN, "", [])
+    book.path.write_text(FALLING)
+    book.reload()
+    assert book.problem
+    book.path.unlink()
+    book.reload()
+    assert (book.problem, told) == ("", [False])

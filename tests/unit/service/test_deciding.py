@@ -158,9 +158,9 @@ def test_signals_without_weights_count_the_same():
 @pytest.mark.parametrize(
     ("signals", "weights", "field"),
     [
-        ({"astrology": 0.5}, None, "signals"),
-        ({"sentiment": 0.5}, {"funding": 1.0}, "signals, sentiment"),
-        ({"sentiment": 0.5}, {"sentiment": 1.0, "funding": 1.0}, "weights, funding"),
+        ({"sentiment": 0.5, "astrology": 0.5}, None, "signals.astrology"),
+        ({"sentiment": 0.5}, {"funding": 1.0}, "signals.sentiment"),
+        ({"sentiment": 0.5}, {"sentiment": 1.0, "funding": 1.0}, "weights.funding"),
         ({"sentiment": 0.5}, {"sentiment": 0.0}, "weights"),
     ],
 )

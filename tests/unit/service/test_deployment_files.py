@@ -103,7 +103,7 @@ def test_the_image_installs_what_the_service_imports_of_the_projects_requirement
     imported = {plain(name) for module in done.stdout.split() for name in of_module.get(module, [])}
     listed = {plain(word) for word in words}
     assert imported & required - listed == set()
-    later = {"rich", "httptools", "uvloop"}  # the command line's tables, imported when there is one, and what uvicorn takes when it serves
+    later = {"rich", "uvloop"}  # the command line's tables, imported when there is one, and what uvicorn takes when it serves
     assert listed - imported == later
 
 

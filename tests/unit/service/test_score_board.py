@@ -99,6 +99,15 @@ def test_garbage_is_the_last_word_until_something_good_comes():
     assert scores.score("BTC").value == 0.6
 
 
+def test_one_stamp_in_the_future_does_not_keep_good_scores_out():
+    scores = board()
+    scores.put_score("BTC", Reading(0.1, START_MS + 3_600_000))
+    assert "future" in scores.score("BTC").reason
+    scores.put_score("BTC", Reading(0.7, START_MS))
+    assert scores.score("BTC").value == 0.7
+    assert scores.ages_s() == {"BTC": 0.0}
+
+
 def test_assets_are_apart():
     scores = board()
     scores.put_score("BTC", Reading(0.7, START_MS))
@@ -114,6 +123,17 @@ def test_a_depth_without_a_stamp_counts_from_when_it_was_read():
     assert scores.depth_usd("BTC") == 2e6
     clock.advance_to(START_MS + 60_001)
     assert scores.depth_usd("BTC") is None
+
+
+def test_a_depth_without_a_stamp_that_is_read_again_and_again_grows_old():
+    clock = FakeClock()
+    scores = board(clock)
+    scores.put_depth("BTC", Reading(2e6))
+    clock.advance_to(START_MS + 60_001)
+    scores.put_depth("BTC", Reading(2e6))
+    assert scores.depth_usd("BTC") is None
+    scores.put_depth("BTC", Reading(2.1e6))
+    assert scores.depth_usd("BTC") == 2.1e6
 
 
 @pytest.mark.parametrize("reading", [None, Reading(problem="is no number"), Reading(math.nan, 1)])

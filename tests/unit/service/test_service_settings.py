@@ -1,5 +1,7 @@
 """``HE_…`` variables: defaults that are safe, and messages that name the variable and the fix."""
 
+import contextlib
+
 import pytest
 
 from alpha_pulse.errors import ConfigError
@@ -93,7 +95,12 @@ def test_tokens_are_kept_as_hashes():
         {"API_TOKENS": PLANTED},
         {"API_TOKENS": f"desk:write:{PLANTED}"},
         {"REDIS_URL": f"http://:{PLANTED}@localhost"},
+        {"REDIS_URL": f"redis://:a/{PLANTED}@localhost:6379/0"},
+        {"REDIS_URL": f"redis://localhost:6379/0?pass={PLANTED}"},
+        {"REDIS_URL": f"redis://localhost:6379/0?socket_timeout={PLANTED}"},
         {"DB_DSN": f"what?:{PLANTED}"},
+        {"DB_DSN": f"postgresql+asyncpg://u:p@ss:{PLANTED}@db/hedge"},
+        {"BOTS_DSN": f"postgresql+asyncpg://u:p@ss:{PLANTED}@db/hedge"},
     ],
 )
 def test_no_refusal_repeats_a_secret(variable):
@@ -107,6 +114,23 @@ def test_the_password_of_a_url_is_masked_in_the_log_from_then_on():
     assert PLANTED in settings.db_dsn
     assert PLANTED not in mask(f"cannot reach the server as user with {PLANTED}")
     assert PLANTED not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "known_as"),
+    [
+        (f"postgresql://user:half@{PLANTED}@db/hedge", f"half@{PLANTED}"),
+        (f"postgresql://user:half:{PLANTED}@db/hedge", f"half:{PLANTED}"),
+        (f"postgresql://user:half/{PLANTED}@db/hedge", f"half/{PLANTED}"),
+        (f"postgresql://user:half%40{PLANTED}@db/hedge", f"half@{PLANTED}"),
+        (f"postgresql://db/hedge?user=x&password=half%40{PLANTED}&port=5432", f"half@{PLANTED}"),
+        (f"postgresql://db/hedge?sslpassword={PLANTED}", PLANTED),
+    ],
+)
+def test_a_password_is_masked_as_drivers_read_it_wherever_it_stands_in_a_url(url, known_as):
+    with contextlib.suppress(ConfigError):
+        load_service_settings({"HE_BOTS_DSN": url})
+    assert mask(f"<{known_as}>") == "<***>"
 
 
 def test_secrets_may_stand_in_files(tmp_path):

@@ -177,10 +177,10 @@ def compute_multi_signal_hedge(
         if name not in signal_configs:
             known = ", ".join(signal_configs)
             raise ConfigError(
-                "there is no curve of this name", field="signals", value=name, fix=f"known are {known}; or add a curve for it"
+                "there is no curve of this name", field=f"signals.{name}", value=score, fix=f"known are {known}; or add a curve for it"
             )
         if not 0.0 <= score <= 1.0:
-            raise refused_score(score, f"signals, {name}")
+            raise refused_score(score, f"signals.{name}")
         hedge, share = build_spline(signal_configs[name].knots)(score), shares[name]
         entries[name] = {"raw_value": score, "hedge_pct": hedge, "weight": share, "contribution": share * hedge}
     confidence = liquidity_weight(depth_usd)
@@ -201,12 +201,12 @@ def _shares(signals: Mapping[str, float], weights: Mapping[str, float]) -> tuple
     for name in [*signals, *weights]:
         if name not in weights:
             raise ConfigError(
-                "has no weight", field=f"signals, {name}", value=signals[name], fix="give a weight for each signal; 0 leaves it out"
+                "has no weight", field=f"signals.{name}", value=signals[name], fix="give a weight for each signal; 0 leaves it out"
             )
         if name not in signals:
-            raise ConfigError("has no signal", field=f"weights, {name}", value=weights[name], fix="give its score, or remove the weight")
+            raise ConfigError("has no signal", field=f"weights.{name}", value=weights[name], fix="give its score, or remove the weight")
         if not 0.0 <= weights[name] < inf:
-            raise ConfigError("is no weight", field=f"weights, {name}", value=weights[name], fix="give a finite number, 0 or above")
+            raise ConfigError("is no weight", field=f"weights.{name}", value=weights[name], fix="give a finite number, 0 or above")
     largest = max(weights.values())
     if largest == 0.0:
         raise ConfigError("add up to 0", field="weights", value=dict(weights), fix="give one signal at least a weight above 0")

@@ -289,8 +289,14 @@ async def test_a_database_that_does_not_exist_is_refused(postgres):
 
 
 async def test_a_server_that_is_not_there_is_transient():
-    with pytest.raises(Transient, match="opening the decision log"):
+    with pytest.raises(Transient, match=r"opening postgresql\+asyncpg://someone@127\.0\.0\.1:1/nothing: .*Connect call failed"):
         await open_database("postgresql://someone@127.0.0.1:1/nothing")
+
+
+@pytest.mark.parametrize("option", ["frob=1", "timeout=soon"])
+async def test_options_that_the_driver_does_not_take_are_refused(postgres, option):
+    with pytest.raises(ConfigError, match=r"HE_DB_DSN: its options cannot be used: .* Fix: leave out what follows the \?"):
+        await open_database(f"{postgres}?{option}", field="HE_DB_DSN")
 
 
 def test_a_url_that_cannot_be_used_is_refused_without_its_password():

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import make_url, select, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from alpha_pulse.errors import Transient
+from alpha_pulse.errors import Fatal, Transient
 from alpha_pulse.service.log.audit import verify
 from alpha_pulse.service.log.database import open_database
 from alpha_pulse.service.log.decision_log import SpooledDecisionLog, open_log
@@ -110,7 +111,7 @@ async def test_an_outage_opens_the_breaker_and_recording_goes_on(postgres, throu
 async def test_a_service_that_starts_while_the_database_is_away_records_and_delivers_later(postgres, through, proxy, tmp_path):
     await proxy.cut()
     async with recording(tmp_path / "spool", through) as log:
-        assert "opening the decision log" in log.state().problem
+        assert "opening postgresql+asyncpg://" in log.state().problem
         await log.record(decision(1))
     async with recording(tmp_path / "spool", through) as log:
         assert log.state().spooled == 1
@@ -135,6 +136,50 @@ async def test_a_line_that_swallows_everything_counts_as_away(postgres, through,
         await proxy.mend()
         await until(lambda: not log.state().spooled)
     assert await stored(postgres) == ["000000000001", "000000000002"]
+
+
+async def test_a_service_starts_soon_though_the_database_swallows_everything(postgres, through, proxy, tmp_path):
+    proxy.silent = True
+    async with asyncio.timeout(10.0), recording(tmp_path / "spool", through, timeout_s=60.0, opening_s=0.1, closing_s=0.1) as log:
+        assert "did not answer within 0.1 s" in log.state().problem
+        await log.record(decision(1))
+    await proxy.cut()
+    await proxy.mend()
+    async with recording(tmp_path / "spool", through) as log:
+        await until(lambda: not log.state().spooled)
+    assert await stored(postgres) == ["000000000001"]
+
+
+async def test_nobody_who_looks_something_up_waits_for_a_database_that_is_left_alone(postgres, through, proxy, tmp_path):
+    await stored(postgres)
+    async with recording(tmp_path / "spool", through, breaker_reset_s=60.0) as log:
+        await proxy.cut()
+        await log.record(decision(1))
+        await until(lambda: log.state().breaker == "opened")
+        asked = proxy.connections
+        await proxy.mend()
+        with pytest.raises(Transient, match="left alone for a while: "):
+            await log.find()
+        with pytest.raises(Transient, match="left alone for a while: "):
+            await log.get("000000000007")
+        assert await log.get("000000000001") == decision(1)
+        assert proxy.connections == asked
+
+
+async def test_tables_that_were_dropped_are_made_again(postgres, tmp_path):
+    async with recording(tmp_path / "spool", postgres) as log:
+        await log.record(decision(1))
+        await until(lambda: log.state().delivered == 1)
+        engine = create_async_engine(make_url(postgres).set(drivername="postgresql+asyncpg"))
+        async with engine.begin() as connection:
+            await connection.execute(text("DROP SCHEMA public CASCADE"))
+            await connection.execute(text("CREATE SCHEMA public"))
+        await engine.dispose()
+        with pytest.raises(Fatal, match="does not exist"):
+            await log.find()
+        await log.record(decision(2))
+        await until(lambda: log.state().delivered == 2)
+    assert await stored(postgres) == ["000000000002"]
 
 
 async def test_a_log_can_be_closed_while_the_line_is_dead(postgres, through, proxy, tmp_path):

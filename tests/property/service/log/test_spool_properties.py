@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alpha_pulse.service.log.folder import SpoolFolder
-from alpha_pulse.service.log.frames import FRAME_BYTES, HEADER_BYTES, frame, header, read_frame, whole_frames
+from alpha_pulse.service.log.frames import FRAME_BYTES, HEADER_BYTES, frame, frames_behind, header, read_frame, whole_frames
 from alpha_pulse.service.log.segments import SegmentReader, SegmentWriter
 
 payload_lists = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=8)
@@ -65,6 +65,17 @@ def test_a_flipped_bit_is_noticed_in_the_frame_that_holds_it(payloads, first, da
     changed = bytearray(content)
     changed[bit // 8] ^= 1 << bit % 8
     assert whole_frames(BytesIO(bytes(changed)), first)[0] == whole_before(ends, bit // 8)
+
+
+@given(st.lists(st.binary(max_size=40), min_size=2, max_size=8), firsts, st.data())
+def test_every_whole_frame_behind_damage_is_found(bodies, first, data):
+    payloads = [b"{" + body + b"}" for body in bodies]
+    content, ends = framed(payloads, first)
+    damaged = data.draw(st.integers(0, len(payloads) - 1))
+    overwritten = bytes(ends[damaged + 1] - ends[damaged])
+    found, behind = frames_behind(overwritten + content[ends[damaged + 1] :], first + damaged)
+    assert found == payloads[damaged + 1 :]
+    assert behind == (first + len(payloads) if found else first + damaged)
 
 
 @given(payload_lists, st.integers(10, 2**60), st.integers(-5, 5).filter(bool))

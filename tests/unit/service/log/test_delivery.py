@@ -32,6 +32,9 @@ class FakeDatabase:
         if self.away:
             raise self.away
 
+    async def check(self) -> None:
+        await self.prepare()
+
     async def append(self, spool: str, first: int, records: Sequence[bytes], *, careful: bool) -> Outcome:
         await self.prepare()
         self.calls.append((first, len(records), careful))
@@ -159,3 +162,23 @@ async def test_a_damaged_spool_is_a_problem_but_no_reason_to_leave_the_database_
         assert "is damaged at byte" in delivery.problem
         assert delivery.breaker == "closed"
     assert database.stored == [b"0", b"1", b"2"], "all that can be read"
+
+
+async def test_a_database_that_goes_away_while_nothing_is_delivered_is_noticed(tmp_path):
+    database = FakeDatabase()
+    async with delivering(tmp_path, database, 1, check_s=0.01) as (spool, delivery):
+        await until(lambda: not spool.depth)
+        database.away = Transient("gone")
+        await until(lambda: delivery.left_alone)
+        assert delivery.problem == "gone"
+        database.away = None
+        await until(lambda: not delivery.problem)
+        assert (delivery.breaker, delivery.left_alone, delivery.delivered) == ("closed", False, 1)
+
+
+async def test_a_database_that_refuses_what_is_delivered_may_still_be_asked(tmp_path):
+    database = FakeDatabase()
+    database.away = Fatal("its disk is full")
+    async with delivering(tmp_path, database, 1, breaker_reset_s=60.0) as (_, delivery):
+        await until(lambda: delivery.breaker == "opened")
+        assert not delivery.left_alone

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import resource
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loguru import logger
 
 from alpha_pulse.errors import Fatal
 from alpha_pulse.service.log.frames import FRAME_BYTES, HEADER_BYTES
@@ -158,6 +160,38 @@ async def test_a_torn_tail_is_cut_and_kept_beside(tmp_path):
     assert await everything(spool) == [b"one", b"two", b"four"]
     (aside,) = tmp_path.glob("*.torn-*")
     assert aside.read_bytes().endswith(b"thr")
+    await spool.close()
+
+
+@pytest.mark.parametrize(
+    ("at", "left"),
+    [(HEADER_BYTES + 3 * (FRAME_BYTES + 8) + 10, [0, 1, 2, 5, 6, 7, 8, 9]), (3, list(range(10)))],
+    ids=["records", "header"],
+)
+async def test_what_lies_whole_behind_damage_is_kept_and_a_person_is_told(tmp_path, at, left):
+    said: list[str] = []
+    told = logger.add(said.append, level="ERROR", format="{message}")
+    records = [b'{"n": %d}' % number for number in range(10)]
+    spool = await opened(tmp_path)
+    await asyncio.gather(*(spool.append(record) for record in records))
+    await spool.close()
+    path = tmp_path / segments(tmp_path)[0]
+    content = path.read_bytes()
+    path.write_bytes(content[:at] + bytes(9) + content[at + 9 :])
+
+    for _ in range(2):
+        spool = await opened(tmp_path)
+        assert spool.damage.startswith("decisions were damaged on the disk")
+        assert (await spool.read(100)).payloads == [records[number] for number in left]
+        await spool.close()
+    (aside,) = tmp_path.glob("*.damaged-*")
+    assert (content[:at] + bytes(9) + content[at + 9 :]).endswith(aside.read_bytes())
+    logger.remove(told)
+    assert len(said) == 1
+    assert f"{10 - len(left)} decisions cannot be read" in said[0]
+    aside.unlink()
+    spool = await opened(tmp_path)
+    assert (spool.damage, spool.depth) == ("", len(left))
     await spool.close()
 
 
@@ -312,16 +346,23 @@ async def test_a_new_segment_that_cannot_be_made_leaves_no_trace(tmp_path, failu
     await spool.close()
 
 
-async def test_a_folder_that_is_gone_is_said(tmp_path):
-    spool = await opened(tmp_path / "spool", segment_bytes=40)
+async def test_a_folder_that_is_gone_is_said_before_anything_more_is_promised(tmp_path):
+    spool = await opened(tmp_path / "spool")
     await spool.append(b"kept")
-    for path in (tmp_path / "spool").iterdir():
-        path.unlink()
-    (tmp_path / "spool").rmdir()
-    with pytest.raises(Fatal, match="No such file or directory"):
-        await spool.append(b"x" * 30)
+    shutil.rmtree(tmp_path / "spool")
+    for _ in range(2):
+        with pytest.raises(Fatal, match="the file that it is written to was removed; only a restart"):
+            await spool.append(b"x")
     with pytest.raises(Fatal, match="cannot be used"):
         await spool.read(1)
+    await spool.close()
+
+
+async def test_a_folder_that_went_before_the_first_record_is_said(tmp_path):
+    spool = await opened(tmp_path / "spool")
+    shutil.rmtree(tmp_path / "spool")
+    with pytest.raises(Fatal, match="No such file or directory"):
+        await spool.append(b"x")
     await spool.close()
 
 
@@ -402,4 +443,30 @@ async def test_refused_records_are_kept_line_by_line(tmp_path):
     path = await spool.set_aside([b"{1}", b"{2}"])
     await spool.set_aside([b"{3}"])
     assert path.read_bytes() == b"{1}\n{2}\n{3}\n"
+    await spool.close()
+
+
+async def test_a_check_says_whether_a_record_could_be_kept_and_keeps_nothing(tmp_path):
+    spool = await opened(tmp_path)
+    await spool.append(b"kept")
+    before = sorted(tmp_path.iterdir())
+    with files_limited_to(2**12), pytest.raises(Fatal, match="cannot be kept"):
+        await spool.check()
+    await spool.check()
+    assert sorted(tmp_path.iterdir()) == before
+    await spool.append(b"after")
+    assert await everything(spool) == [b"kept", b"after"]
+    await spool.close()
+    with pytest.raises(Fatal, match="closed"):
+        await spool.check()
+
+
+async def test_a_check_of_a_disk_that_fails_says_so(tmp_path):
+    disk = Disk()
+    spool = await Spool.open(tmp_path, sync_file=disk)
+    await spool.append(b"kept")
+    disk.failures = [errno.EIO]
+    with pytest.raises(Fatal, match="cannot be kept"):
+        await spool.check()
+    await spool.check()
     await spool.close()
