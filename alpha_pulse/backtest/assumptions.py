@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from alpha_pulse.backtest.record import RunRecord
+from alpha_pulse.domain.instrument import Instrument
 from alpha_pulse.execution.matching.margin import LIQUIDATION_PENALTY
 
 _FILL_RULES = {
@@ -16,12 +17,33 @@ _FILL_RULES = {
 }
 
 
+_OWN_MARK = "no mark prices in the data: the perpetual's own price stands in for them, for the stop, margin and liquidation too"
+_NO_FUNDING = "none was paid or received: the data hold no rate that settled on the position"
+
+
 def assumptions(record: RunRecord) -> dict[str, str]:
-    """What the figures rest on, in words, by topic."""
-    paper = _section(record, "paper")
+    """What the figures of a run rest on, in words, by topic."""
+    return assumptions_of(
+        record.settings,
+        record.instrument,
+        has_funding=record.simulated or bool(record.funding),
+        has_mark=record.simulated or record.mark != record.last,
+    )
+
+
+def assumptions_of(settings: Mapping[str, Any], instrument: Instrument, *, has_funding: bool, has_mark: bool) -> dict[str, str]:
+    """What runs of these settings rest on, in words, by topic.
+
+    Args:
+        settings: every effective setting, JSON values.
+        instrument: what is traded.
+        has_funding: whether the market brought funding rates.
+        has_mark: whether the market brought mark prices.
+    """
+    paper = _section(settings, "paper")
     rule = str(paper.get("fill_rule", "through"))
-    maker = Decimal(str(paper.get("maker_fee", record.instrument.maker_fee)))
-    taker = Decimal(str(paper.get("taker_fee", record.instrument.taker_fee)))
+    maker = Decimal(str(paper.get("maker_fee", instrument.maker_fee)))
+    taker = Decimal(str(paper.get("taker_fee", instrument.taker_fee)))
     slippage = float(paper.get("slippage_bps", 0))
     return {
         "fill rule": f"{rule}: {_FILL_RULES.get(rule, 'a rule of its own').format(share=float(paper.get('queue_share', 0)))}",
@@ -29,7 +51,8 @@ def assumptions(record: RunRecord) -> dict[str, str]:
         "latency": "the bot decides on a bar's close and its orders act from the next bar on; nothing beyond that",
         "fees": f"maker {_percent(maker)}, taker {_percent(taker)} of notional",
         "slippage": f"takers pay half the spread and for the depth they use; where depth is unknown, {slippage:g} bp beyond the touch",
-        "funding": "settles on the position held before that bar's fills: −position · mark · rate",
+        "funding": "settles on the position held before that bar's fills: −position · mark · rate" if has_funding else _NO_FUNDING,
+        **({} if has_mark else {"mark": _OWN_MARK}),
         "margin": (
             f"cross margin at {_plain(paper.get('leverage', 3))} × leverage, maintenance by the venue's tiers on mark; "
             f"a liquidation closes at mark with the taker fee and {_percent(LIQUIDATION_PENALTY)} more"
@@ -42,17 +65,17 @@ def assumptions(record: RunRecord) -> dict[str, str]:
 
 def taker_fee(record: RunRecord) -> float:
     """The taker fee that the run paid, as a fraction of notional."""
-    return float(_section(record, "paper").get("taker_fee", record.instrument.taker_fee))
+    return float(_section(record.settings, "paper").get("taker_fee", record.instrument.taker_fee))
 
 
 def seed(record: RunRecord) -> int | None:
     """The seed of the simulated market; None on recorded data."""
-    value = _section(record, "feed").get("seed")
+    value = _section(record.settings, "feed").get("seed")
     return int(value) if record.simulated and value is not None else None
 
 
-def _section(record: RunRecord, name: str) -> Mapping[str, Any]:
-    section = record.settings.get(name)
+def _section(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = settings.get(name)
     return section if isinstance(section, Mapping) else {}
 
 

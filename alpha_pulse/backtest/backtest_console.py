@@ -1,8 +1,9 @@
-"""A backtest on the console: what it assumes on top, then the demo's tables, then everything beyond them."""
+"""A backtest on the console: the demo's tables, then everything beyond them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -11,25 +12,30 @@ from rich.text import Text
 from alpha_pulse.backtest import console as tables
 from alpha_pulse.backtest.grids import Grid, backtest_grids
 from alpha_pulse.backtest.monte_carlo_view import monte_carlo_grid
+from alpha_pulse.backtest.result import RunResult, iso_utc
 from alpha_pulse.backtest.run import BacktestResult
 from alpha_pulse.backtest.tables import MINUS
+
+_MOST_NOTES: Final = 12
+_EVERYDAY: Final = ("Grid anchored at ", "Node spacing ")  # a grid that follows the price: the report has them
 
 
 def render(found: BacktestResult, console: Console) -> None:
     """Print the assumptions, every table and where the report is. Text from data is never read as markup."""
     result = found.result
-    assumed = Table.grid(padding=(0, 2))
-    assumed.add_column(no_wrap=True)
-    assumed.add_column(overflow="fold")
-    for topic, words in result.assumptions.items():
-        assumed.add_row(Text(topic, style="bold"), Text(words))
-    console.print(Text("Assumptions", style="bold underline"))
-    console.print(assumed)
-    console.print()
     tables.render(result, console)
     resampled = monte_carlo_grid(result)
-    print_grids([*backtest_grids(result), *([resampled] if resampled.rows else [])], console)
+    happened = notes_grid(result)
+    print_grids([*backtest_grids(result), *(grid for grid in (resampled, happened) if grid.rows)], console)
     console.print(Text("\nReport: ", style="bold").append(str(found.files["report.html"]), style="not bold"), soft_wrap=True)
+
+
+def notes_grid(result: RunResult) -> Grid:
+    """What happened on the way, what the data lack among it, oldest first; no row where that was nothing."""
+    notes = [(iso_utc(ts)[:16].replace("T", " "), text) for ts, text in result.notes if not text.startswith(_EVERYDAY)]
+    more = len(notes) - _MOST_NOTES
+    note = f"And {more:,} more, in the report and result.json." if more > 0 else ""
+    return Grid("What happened on the way", ("time, UTC", ""), tuple(notes[:_MOST_NOTES]), note, prose=frozenset({1}))
 
 
 def print_grids(grids: Iterable[Grid], console: Console) -> None:

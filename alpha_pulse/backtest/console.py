@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +16,11 @@ _LABEL, _VALUE = 19, 16  # column widths that make the tables line up
 
 
 def render(result: RunResult, console: Console, report: Path | None = None) -> None:
-    """Print the figures; ``report`` is the path of the HTML report, if one was written. Text from data is never read as markup."""
+    """Print the assumptions, then the figures; ``report`` is the path of the HTML report, if one was written.
+
+    Text from data is never read as markup.
+    """
+    print_assumptions(result.assumptions, console)
     kind = "bold yellow" if result.simulated else "bold cyan"
     console.print(Text(f"{tables.headline(result)} · ", style="bold").append(tables.market_label(result), style=kind))
     console.print(Text(tables.verdict(result)))
@@ -30,6 +35,18 @@ def render(result: RunResult, console: Console, report: Path | None = None) -> N
         console.print(table)
     if report is not None:
         console.print(Text("\nReport: ", style="bold").append(str(report), style="not bold"), soft_wrap=True)
+
+
+def print_assumptions(assumptions: Mapping[str, str], console: Console) -> None:
+    """Print what the figures below rest on, by topic."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for topic, words in assumptions.items():
+        table.add_row(Text(topic, style="bold"), Text(words))
+    console.print(Text("Assumptions", style="bold underline"))
+    console.print(table)
+    console.print()
 
 
 def _rows(title: str, rows: list[tables.Row], *, signed: bool = False) -> Table:

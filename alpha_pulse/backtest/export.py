@@ -23,6 +23,9 @@ from alpha_pulse.errors import ConfigError
 
 ExportFormat = Literal["csv", "parquet", "json"]
 EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = ("csv", "parquet", "json")
+EXPORTED: Final = frozenset(f"{table}.{form}" for table in ("bars", "fills", "funding", "metrics") for form in EXPORT_FORMATS)
+"""Every file that an export may leave."""
+
 _PROSE: Final = ("notes", "settings", "assumptions", "unavailable")  # of result.json: no figures
 
 Column = Sequence[Any]

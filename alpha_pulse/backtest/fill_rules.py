@@ -55,12 +55,13 @@ def reading(rules: Mapping[str, RuleFigures], quote: str) -> str:
     """What the comparison says, in a sentence; empty where there is nothing to compare."""
     if "touch" not in rules or len(rules) < 2:  # noqa: PLR2004 - a comparison has two sides
         return ""
-    touch, rest = rules["touch"].hedge_pnl, {name: found.hedge_pnl for name, found in rules.items() if name != "touch"}
+    touch = rules["touch"].hedge_pnl
+    rest = {name: found.hedge_pnl for name, found in rules.items() if abs(found.hedge_pnl - touch) >= _CENT}
+    if not rest:
+        return "Every rule gives the same hedge PnL: nothing here depends on a fill at the touch."
     worst = min(rest, key=lambda name: rest[name])
     gap = touch - rest[worst]
-    if abs(gap) < _CENT:
-        return "Every rule gives the same hedge PnL: nothing here depends on a fill at the touch."
     text = f"Filling on the touch instead of {worst} would show {gap:+,.2f} {quote} of hedge PnL".replace("-", "−")
     if touch > 0 >= rest[worst]:
         return f"{text}: it earns only if every touch fills. Do not believe the touch figure."
-    return f"{text}, which a live queue may not give."
+    return f"{text}, which a live queue may not give." if gap > 0 else f"{text}: touch fills are no advantage here."

@@ -11,9 +11,11 @@ from typing import NamedTuple
 from loguru import logger
 
 from alpha_pulse.backtest.record import LATCHED, RESTRICTED, RunRecord, Sent, TargetMove
+from alpha_pulse.backtest.source import remarks_of, source_of
 from alpha_pulse.bootstrap import build_bot
 from alpha_pulse.domain.events import EventKind
 from alpha_pulse.errors import ConfigError
+from alpha_pulse.execution.feed_factory import create_feed
 from alpha_pulse.hedging.common.interfaces import MarketFeed, StateStore
 from alpha_pulse.hedging.common.types import Contribution, HedgeTarget, RiskMemory, RiskState, Snapshot
 from alpha_pulse.hedging.grid.bot import GridHedgeBot
@@ -168,12 +170,14 @@ async def replay(
     if settings.llm.enabled:
         logger.warning("A replay asks no language model: its advice is left out")
         settings = without_advice(settings)
-    bot = build_bot(settings, feed=feed, store=store)
+    market = feed or create_feed(settings.feed, settings.exchange)
+    bot = build_bot(settings, feed=market, store=store)
     with _patient_collector(), market_time(bot.broker.clock.now_ms):
         recorder = await _run(bot, settings, progress)
     if recorder is None:
         raise ConfigError("the market has no usable bar.", field="feed", fix="look at the warnings above, and at the data files")
     recorder.finish()
+    recorder.record.notes[:0] = ((recorder.record.ts_ms[0], text) for text in remarks_of(market))
     await _finish(bot, recorder.record)
     if progress is not None:
         progress(1.0)
@@ -217,16 +221,14 @@ def _recorder(bot: GridHedgeBot, settings: Settings) -> Recorder | None:
     if bot.last is None:
         return None
     snapshot, _ = bot.last
-    feed = settings.feed
-    source = f"simulated market, seed {feed.seed}" if feed.source == "simulated" else f"recorded: {feed.perp.name if feed.perp else ''}"
     record = RunRecord(
         pair=bot.pair,
         instrument=snapshot.instrument,
         inventory=snapshot.inventory,
         initial_wallet=snapshot.account.wallet,
         settings=settings.model_dump(mode="json", by_alias=True, exclude={"store", "logging"}),  # where things lie changes no result
-        simulated=feed.source == "simulated",
-        source=source,
+        simulated=settings.feed.source == "simulated",
+        source=source_of(settings),
     )
     return Recorder(record)
 

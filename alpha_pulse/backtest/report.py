@@ -22,7 +22,7 @@ from alpha_pulse.backtest.metrics import Paths
 from alpha_pulse.backtest.monte_carlo_view import monte_carlo_html
 from alpha_pulse.backtest.record import RunRecord
 from alpha_pulse.backtest.report_grids import decisions_html, grids_html, rules_html
-from alpha_pulse.backtest.report_html import cards_html, notes_html, pairs_html, tables_html
+from alpha_pulse.backtest.report_html import assumptions_html, cards_html, notes_html, tables_html
 from alpha_pulse.backtest.report_shocks import no_shocks_html, shocks_html
 from alpha_pulse.backtest.result import RunResult, iso_utc
 from alpha_pulse.backtest.shock_starts import start_of_record
@@ -55,7 +55,7 @@ def render_report(record: RunRecord, result: RunResult, bars: Bars, paths: Paths
         "monte_carlo": monte_carlo_html(result),
         "shocks": _shocks(record),
         "figures": _figures(result, data["panels"]),
-        "assumptions": pairs_html(result.assumptions),
+        "assumptions": assumptions_html(result.assumptions),
         "notes": notes_html(result),
         "settings": escape(json.dumps(result.settings, indent=2, ensure_ascii=False, default=str)),
         "data": _script_safe(json.dumps(data, separators=(",", ":"), allow_nan=False)),

@@ -17,7 +17,7 @@ def cards_html(result: RunResult) -> str:
     hedged, unhedged, static = tables.path_rows(result)
     share = result.hedged.max_drawdown.value is not None
     worst = [row.drawdown if share else row.drawdown_quote for row in (hedged, unhedged, static)]
-    cost = result.trading.cost_per_month
+    cost = tables.shown_cost(result, result.trading.cost_per_month)
     effect = tables.effectiveness_rows(result)
     best = effect[1] if result.effectiveness.day.value is not None else effect[0]
     pnl = tables.attribution_rows(result)[-1].value
@@ -27,8 +27,9 @@ def cards_html(result: RunResult) -> str:
             _card(f"Hedge PnL, {result.quote}", pnl, f"unhedged coins {unhedged.change}", signed=True),
             _card(
                 tables.cost_word(result),
-                tables.NONE if cost.value is None else tables.percent(abs(cost.value)),
-                cost.reason or "of the coin's price in 30 days, apart from the price exposure that it removed",
+                tables.NONE if cost is None else tables.percent(abs(cost)),
+                result.trading.cost_per_month.reason
+                or f"of the coin's price in {tables.over_what(result)}, apart from the price exposure that it removed",
             ),
             _card(f"Price variance removed, {best.label}", best.grid, f"ceiling {best.ceiling}, static hedge {best.static}"),
         ]
@@ -41,9 +42,10 @@ def tables_html(result: RunResult) -> str:
     return f'<div class="stack">{ended}{_paths(result)}{_effectiveness(result)}</div><div class="stack">{took}{_attribution(result)}</div>'
 
 
-def pairs_html(pairs: Mapping[str, str]) -> str:
-    """A definition list's body."""
-    return "".join(f"<dt>{escape(name.capitalize())}</dt><dd>{escape(text)}</dd>" for name, text in pairs.items())
+def assumptions_html(assumptions: Mapping[str, str]) -> str:
+    """What the figures rest on, by topic."""
+    items = "".join(f"<dt>{escape(name.capitalize())}</dt><dd>{escape(text)}</dd>" for name, text in assumptions.items())
+    return f'<section class="prose"><div><h2>What these figures assume</h2><dl>{items}</dl></div></section>'
 
 
 def notes_html(result: RunResult) -> str:

@@ -83,8 +83,8 @@ def _chart(table: ShockTable) -> str:
     words = f"Change of NAV over the moves. {reading(table)}"
     return (
         f"<p>Change of NAV: {keys}</p>"
-        f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" width="100%" role="img" aria-label="{escape(words)}" '
-        f'fill="currentColor" font-size="12">{grid}{lines}</svg>'
+        f'<div class="chart"><svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" width="100%" role="img" aria-label="{escape(words)}" '
+        f'fill="currentColor" font-size="12">{grid}{lines}</svg></div>'
     )
 
 

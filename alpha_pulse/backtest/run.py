@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,13 +13,13 @@ from loguru import logger
 
 from alpha_pulse.backtest.bars import Bars
 from alpha_pulse.backtest.engines import EngineName, Progress, run_engine
-from alpha_pulse.backtest.export import ExportFormat, export_run
+from alpha_pulse.backtest.export import EXPORTED, ExportFormat, export_run
 from alpha_pulse.backtest.fill_rules import FILL_RULES, RuleFigures, rule_figures
 from alpha_pulse.backtest.monte_carlo import MonteCarloPlan, run_monte_carlo
 from alpha_pulse.backtest.record import RunRecord
 from alpha_pulse.backtest.result import RunResult, paths_of, summarise
 from alpha_pulse.backtest.static_benchmark import static_benchmark
-from alpha_pulse.backtest.writers import write_run
+from alpha_pulse.backtest.writers import MONTE_CARLO, write_run
 from alpha_pulse.hedging.state.store import SqlStore
 from alpha_pulse.runtime.config import StoreSettings
 from alpha_pulse.runtime.database import open_database
@@ -27,6 +28,10 @@ from alpha_pulse.runtime.process import SystemHost
 from alpha_pulse.settings import Settings
 
 _EVENTS_AT_ONCE = 2000  # a replay's events are written in bulk: there is nothing to lose but a repetition
+_UNFINISHED = ".unfinished"  # in the folder of results: the run that is going on
+_FAILED = "failed.log"
+_EVENTS = "events.db"
+_NOT_OF_EVERY_RUN = EXPORTED | {MONTE_CARLO, _FAILED, f"{_EVENTS}-wal", f"{_EVENTS}-shm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ def run_backtest(
     monte_carlo: MonteCarloPlan | None = None,
     progress: Progress | None = None,
 ) -> BacktestResult:
-    """Run the settings' market to its end and write every file of the run into ``out``.
+    """Run the settings' market to its end and write every file of the run into ``out``, as ``replaced`` does.
 
     Args:
         settings: of one pair, on a market that ends; ``paper.fill_rule`` is the rule of the run itself.
@@ -61,6 +66,21 @@ def run_backtest(
     Raises:
         ConfigError: the settings or the data cannot be run.
     """
+    with replaced(out, "backtest.log") as folder:
+        result, files = _run(settings, folder, engine, every_rule=every_rule, export=export, monte_carlo=monte_carlo, progress=progress)
+    return BacktestResult(result, {name: out / name for name in files})
+
+
+def _run(
+    settings: Settings,
+    out: Path,
+    engine: EngineName,
+    *,
+    every_rule: bool,
+    export: ExportFormat | None,
+    monte_carlo: MonteCarloPlan | None,
+    progress: Progress | None,
+) -> tuple[RunResult, dict[str, Path]]:
     others = [rule for rule in FILL_RULES if every_rule and rule != settings.paper.fill_rule]
     resampled = 0 if monte_carlo is None else monte_carlo.paths
     runs = 1 + len(others) + resampled
@@ -83,22 +103,43 @@ def run_backtest(
     files = write_run(record, result, out)
     if export is not None:
         files |= export_run(record, result, bars, paths, out, export)
-    logger.complete()
-    return BacktestResult(result, files)
+    return result, files
+
+
+@contextmanager
+def replaced(out: Path, log: str) -> Iterator[Path]:
+    """A folder for the files of a run, which take the place of an earlier run's in ``out`` once the run is over.
+
+    A run that fails leaves ``out`` as it was, and what it logged in ``failed.log``.
+    """
+    folder = out / _UNFINISHED
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        logger.remove()  # closes the log
+        for name in _NOT_OF_EVERY_RUN:
+            (out / name).unlink(missing_ok=True)
+        for path in sorted(folder.iterdir()):
+            path.replace(out / path.name)
+    except BaseException:
+        logger.remove()
+        if (folder / log).is_file() and (folder / log).stat().st_size:
+            (folder / log).replace(out / _FAILED)
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_into(settings: Settings, *, out: Path, log: str, engine: EngineName = "replay", progress: Progress | None = None) -> RunRecord:
-    """Run once, with the events in ``out/events.db`` and the bot's log in ``out/LOG``, both begun anew.
+    """Run once, with the events in ``out/events.db`` and the bot's log in ``out/LOG``; ``out`` must be empty.
 
     Raises:
         ConfigError: the settings or the data cannot be run.
     """
-    database = out / "events.db"
-    for leftover in (database, out / "events.db-wal", out / "events.db-shm"):
-        leftover.unlink(missing_ok=True)
+    database = out / _EVENTS
     settings = settings.model_copy(update={"store": StoreSettings(url=f"sqlite+aiosqlite:///{database}")})
     configure_logging(settings.logging.model_copy(update={"file": out / log}), console=False)
-    (out / log).write_text("")
     return asyncio.run(_stored(settings, engine, progress))
 
 

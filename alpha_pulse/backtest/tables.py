@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alpha_pulse.backtest.metrics import Equity, Figure
+from alpha_pulse.backtest.metrics import MONTH_DAYS, Equity, Figure
 from alpha_pulse.backtest.result import RunResult
 
 MINUS = "−"
 NONE = "n/a"
+_OFTEN = 0.25  # of the time at the cap: then the cap, not the policy, sized the hedge
 ATTRIBUTION_WORDS = {
     "static": "average position × move of the spot price",
     "timing": "adding to it and taking it off on the way",
@@ -73,12 +74,7 @@ def verdict(result: RunResult) -> str:
         f"Change of net worth: {money(result.unhedged.pnl)} {result.quote} without a hedge, {money(result.hedged.pnl)} with the grid, "
         f"{money(result.static.pnl)} with a static hedge of the same average size."
     )
-    cost = result.trading.cost_per_coin_month
-    if cost.value is not None and result.trading.cost_per_month.value is not None:
-        text += (
-            f" Apart from the price exposure that it removed, {cost_word(result).lower()} {money(abs(cost.value), plus=False)} "
-            f"{result.quote} per coin and month ({percent(abs(result.trading.cost_per_month.value))} of the price)."
-        )
+    text += _cost_sentence(result) + _cap_sentence(result)
     if result.benchmark is not None and result.benchmark.negative:
         text += f" {result.benchmark.advice}"
     return text + (" This market is made up: it shows how the hedge works, not what it will cost." if result.simulated else "")
@@ -88,6 +84,50 @@ def cost_word(result: RunResult) -> str:
     """What the hedge did apart from the price exposure that it removed: it cost, or it earned."""
     cost = result.trading.cost_per_coin_month.value
     return "The hedge earned" if cost is not None and cost < 0 else "The hedge cost"
+
+
+def over_what(result: RunResult) -> str:
+    """What costs are shown over: 30 days, or a shorter run's own length, for days do not foretell a month."""
+    return f"{MONTH_DAYS} days" if _is_month(result) else span(result.days)
+
+
+def shown_cost(result: RunResult, figure: Figure) -> float | None:
+    """A cost of 30 days, scaled to the time of ``over_what``."""
+    if figure.value is None or _is_month(result):
+        return figure.value
+    return figure.value * result.days / MONTH_DAYS
+
+
+def _is_month(result: RunResult) -> bool:
+    """Whether the run is as long as a month, its first bar, which the days leave out, rounded in."""
+    return round(result.days, 1) >= MONTH_DAYS
+
+
+def _cost_sentence(result: RunResult) -> str:
+    cost, share = (shown_cost(result, figure) for figure in (result.trading.cost_per_coin_month, result.trading.cost_per_month))
+    if cost is None or share is None:
+        return ""
+    did = f"{cost_word(result).lower()} {money(abs(cost), plus=False)} {result.quote} per coin"
+    text = f" Apart from the price exposure that it removed, {did}"
+    if _is_month(result):
+        return f"{text} and month ({percent(abs(share))} of the price)."
+    return f"{text} ({percent(abs(share))} of the price) in these {span(result.days)}, too few to say what a month costs."
+
+
+def _cap_sentence(result: RunResult) -> str:
+    """That a cap has sized the hedge, where it has, and what came of it. At the full ratio there was nothing to hold down."""
+    limits = result.activity.limits
+    held = (limits.at_cap.value or 0.0) - (limits.at_max_ratio.value or 0.0)
+    if held < _OFTEN or result.hedge_ratio is None:
+        return ""
+    text = (
+        f" For {percent(held, 0)} of the time a cap held the hedge down (wallet × risk.max_effective_leverage, or risk.max_position_size); "
+        f"it ended at {percent(result.hedge_ratio, 1)} of the inventory."
+    )
+    hedged, unhedged = result.hedged.max_drawdown.value, result.unhedged.max_drawdown.value
+    if hedged is not None and unhedged is not None and hedged > unhedged:
+        text += f" The worst drawdown was deeper than without a hedge: {percent(hedged, 1)}, not {percent(unhedged, 1)}."
+    return text
 
 
 def state_rows(result: RunResult) -> list[Row]:
@@ -110,7 +150,7 @@ def cost_rows(result: RunResult) -> list[Row]:
     quote, trading = result.quote, result.trading
     makers = "" if trading.maker_share.value is None else f", {percent(trading.maker_share.value, 0)} maker by value"
     fills = trading.maker_fills + trading.taker_fills
-    cost = trading.cost_per_coin_month.value
+    cost = shown_cost(result, trading.cost_per_coin_month)
     earned = NONE if cost is None else f"{money(-cost)} {quote}"
     stops = f", stop {trading.stop_fills}" if trading.stop_fills else ""
     return [
@@ -122,7 +162,7 @@ def cost_rows(result: RunResult) -> list[Row]:
             NONE if result.delta.tracking_rms.value is None else f"{number(result.delta.tracking_rms.value, 4)} {result.base}",
             "position from its target, rms",
         ),
-        Row(cost_word(result), earned, "per coin and 30 days, exposure aside"),
+        Row(cost_word(result), earned, f"per coin and {over_what(result)}, exposure aside"),
     ]
 
 

@@ -21,8 +21,8 @@ from alpha_pulse.cli.options import (
     UntilOption,
     console,
     load_pair,
+    past_market,
     recorded,
-    stored,
     writable_folder,
 )
 from alpha_pulse.errors import ConfigError
@@ -69,8 +69,7 @@ def backtest(
         "mode": ("backtest", "paper"),
         "inventory.quantity": ("--inventory", inventory),
         "paper.fill_rule": ("--fill-rule", fill_rule),
-        **recorded(spot, perp, funding, mark),
-        **stored(since, until, timeframe, store),
+        **past_market(recorded(spot, perp, funding, mark), since=since, until=until, timeframe=timeframe, store=store),
     }
     settings = load_pair(config, assignments, flags, symbol)
     _check_market(settings)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpha_pulse.cli.options import JsonOption, console
-from alpha_pulse.errors import ConfigError
+from alpha_pulse.cli.options import JsonOption, console, writable_folder
+from alpha_pulse.errors import ConfigError, DataError, Transient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from alpha_pulse.market.store.checking import Examined
     from alpha_pulse.market.store.downloading import DownloadRequest, Fetched
@@ -59,6 +59,7 @@ def download(
         fill_gaps=fill_gaps,
         rest_url=rest_url,
     )
+    writable_folder(root, "--root")
     for one in _fetched(root, request):
         typer.echo(f"{one.series}: {'skipped, ' + one.skipped if one.skipped else one.written}")
     typer.echo(f"Stored in {root}. Look at it with: alpha-pulse data check {request.pair.name}")
@@ -79,13 +80,24 @@ def _fetched(root: Path, request: DownloadRequest) -> list[Fetched]:
     logging.getLogger("stamina").addHandler(logging.NullHandler())  # a request that is repeated is no news
     with Progress(console=Console(stderr=True), transient=True) as bar:
         tasks: dict[Series, TaskID] = {}
+        waiting = bar.add_task(f"Asking {request.exchange_id}", total=None)
+
+        def again(words: str) -> None:
+            bar.update(waiting, description=words, visible=True)
+            if not bar.console.is_terminal:  # where no bar is drawn
+                bar.console.print(words)
 
         def told(series: Series, share: float) -> None:
             if series not in tasks:
                 tasks[series] = bar.add_task(str(series), total=1.0)
             bar.update(tasks[series], completed=share)
+            bar.update(waiting, visible=False)
 
-        return asyncio.run(download(CandleStore(root), request, SystemClock(), on_progress=told))
+        try:
+            return asyncio.run(download(CandleStore(root), request, SystemClock(), on_progress=told, on_retry=again))
+        except Transient as error:
+            hint = "What had come is stored; the same command goes on from there"
+            raise Transient(f"{request.exchange_id} did not give what was asked for. {hint}. The last error was: {error}") from error
 
 
 @data_app.command("list")
@@ -99,13 +111,15 @@ def list_series(
     from alpha_pulse.domain.catalog import hedge_pair  # noqa: PLC0415 - as above
     from alpha_pulse.market.store.candle_store import CandleStore  # noqa: PLC0415 - as above
 
-    found = list(CandleStore(root).contents(None if pair is None else hedge_pair(pair).name))
+    corrupt: list[DataError] = []
+    found = list(CandleStore(root).contents(None if pair is None else hedge_pair(pair).name, on_corrupt=corrupt.append))
     if as_json:
         typer.echo(stored_json(found))
-    elif not found:
+    elif not found and not corrupt:
         typer.echo(f"There is nothing in {root} yet. Begin with: alpha-pulse data download BTCUSDT --since 2024-01-01")
     else:
         console().print(stored_table(found))
+    _refuse(corrupt)
 
 
 @data_app.command()
@@ -130,19 +144,21 @@ def check(
     named = dict(map(_assignment, column or []))
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Checking", total=None)
-        examined = []
-        for one in _examined(what or [], None if market is None else _market(market), named, jump, root):
+        examined: list[Examined] = []
+        corrupt: list[DataError] = []
+        for one in _examined(what or [], None if market is None else _market(market), named, jump, root, corrupt.append):
             examined.append(one)
             bar.update(task, description=f"Checked {one.name}")
     if as_json:
         typer.echo(examined_json(examined))
-    elif not examined:
+    elif not examined and not corrupt:
         typer.echo(f"There is nothing in {root} yet. Begin with: alpha-pulse data download BTCUSDT --since 2024-01-01")
     else:
         for one in examined:
             typer.echo(verdict(one))
             if one.findings:
                 console().print(findings_table(one))
+    _refuse(corrupt)
     raise typer.Exit(1 if any(one.refused for one in examined) else 0)
 
 
@@ -174,6 +190,7 @@ def import_file(
         console().print(findings_table(proposal.examined))
     if not yes and proposal.guessed:
         _confirm(proposal)
+    writable_folder(root, "--root")
     written = store_proposal(CandleStore(root), proposal, exchange=exchange)
     typer.echo(f"{proposal.series}: {written}. Stored in {root}.")
 
@@ -221,8 +238,18 @@ def _confirm(proposal: Proposal) -> None:
         raise typer.Exit(1)
 
 
-def _examined(what: list[str], market: Market | None, named: dict[str, str], jump: float, root: Path) -> Iterator[Examined]:
-    """What was asked for, one series or file after the other."""
+def _refuse(corrupt: list[DataError]) -> None:
+    """Name the files of the store that cannot be read, after everything else was shown."""
+    for error in corrupt:
+        typer.echo(f"alpha-pulse: {error}", err=True)
+    if corrupt:
+        raise typer.Exit(1)
+
+
+def _examined(
+    what: list[str], market: Market | None, named: dict[str, str], jump: float, root: Path, on_corrupt: Callable[[DataError], None]
+) -> Iterator[Examined]:
+    """What was asked for, one series or file after the other; of the store what can be read."""
     from alpha_pulse.domain.catalog import hedge_pair  # noqa: PLC0415 - slow to import; --help does without
     from alpha_pulse.market.store.candle_store import CandleStore  # noqa: PLC0415 - as above
     from alpha_pulse.market.store.checking import check_file, check_stored  # noqa: PLC0415 - as above
@@ -233,8 +260,14 @@ def _examined(what: list[str], market: Market | None, named: dict[str, str], jum
             yield check_file(Path(one), market, named=named, jump=jump)
             continue
         name = hedge_pair(one).name if one else None
-        found = [stored.series for stored in store.contents(name) if market in {None, stored.series.market}]
-        if one and not found:
+        corrupt: list[DataError] = []
+        found = [stored.series for stored in store.contents(name, on_corrupt=corrupt.append) if market in {None, stored.series.market}]
+        for error in corrupt:
+            on_corrupt(error)
+        if one and not found and not corrupt:
             raise ConfigError(f"the store in {root} holds nothing of it.", field="data", value=name, fix="see `alpha-pulse data list`")
         for series in found:
-            yield check_stored(store, series, jump=jump)
+            try:
+                yield check_stored(store, series, jump=jump)
+            except DataError as error:
+                on_corrupt(error)

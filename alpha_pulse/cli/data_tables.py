@@ -52,13 +52,14 @@ def stored_json(found: Sequence[Stored]) -> str:
 def verdict(one: Examined) -> str:
     """What was found, on one line."""
     range_of = f"{one.rows:,} rows, {iso(one.first_ms)} .. {iso(one.last_ms)} UTC"
+    unfit = f"; {one.unfit}, only on bars that divide the hour" if one.unfit else ""
     if not one.findings:
-        return f"{one.name}: {range_of}, nothing found (jumps beyond {one.jump:.0%} would be listed)."
+        return f"{one.name}: {range_of}, nothing found (jumps beyond {one.jump:.0%} would be listed){unfit}."
     counts: Counter[str] = Counter()
     for finding in one.findings:
         counts[finding.problem.value] += finding.count
     said = ", ".join(f"{count:,} × {problem}" for problem, count in counts.items())
-    return f"{one.name}: {range_of}: {said}{'; a run on it is refused' if one.refused else ''}."
+    return f"{one.name}: {range_of}: {said}{unfit or ('; a run on it is refused' if one.refused else '')}."
 
 
 def findings_table(one: Examined) -> Table:

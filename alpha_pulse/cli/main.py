@@ -74,7 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(2)
     except Transient as error:
         _say(f"alpha-pulse: {error}")
-        _say("This passes by itself if the other side comes back: check the network, or run on `--feed simulated`.")
+        given = sys.argv[1:] if arguments is None else arguments
+        instead = "name a mirror with --rest-url" if list(given[:1]) == ["data"] else "run on `--feed simulated`"
+        _say(f"This passes by itself if the other side comes back: check the network, or {instead}.")
         sys.exit(1)
     except AlphaPulseError as error:
         _say(f"alpha-pulse: {error}")

@@ -21,8 +21,8 @@ from alpha_pulse.cli.options import (
     UntilOption,
     console,
     load_pair,
+    past_market,
     recorded,
-    stored,
     writable_folder,
 )
 
@@ -91,8 +91,7 @@ def optimize(
     """
     flags: Flags = {
         "mode": ("optimize", "paper"),
-        **recorded(spot, perp, funding, mark),
-        **stored(since, until, timeframe),
+        **past_market(recorded(spot, perp, funding, mark), since=since, until=until, timeframe=timeframe),
     }
 
     from alpha_pulse.backtest.search.folds import Division  # noqa: PLC0415 - slow to import; --help does without

@@ -73,16 +73,29 @@ def recorded(spot: str | None, perp: str | None, funding: str | None, mark: str 
     return files | {"feed.source": ("--spot, --perp", "recorded")} if any((spot, perp, funding, mark)) else files
 
 
-def stored(since: str | None, until: str | None, timeframe: str | None, store: str | None = None) -> Flags:
-    """The flags that mean candles of the store; one of them is enough."""
-    given: Flags = {
+def past_market(files: Flags, *, since: str | None, until: str | None, timeframe: str | None, store: str | None = None) -> Flags:
+    """The flags of a market of the past: the ``files`` of ``recorded``, or candles of the store, which one of the others means.
+
+    Raises:
+        ConfigError: both are given.
+    """
+    asked: Flags = {
         "feed.since": ("--since", since),
         "feed.until": ("--until", until),
         "feed.timeframe": ("--timeframe", timeframe),
         "feed.store": ("--store", store),
     }
-    typed = ", ".join(flag for flag, value in given.values() if value is not None)
-    return given | {"feed.source": (typed, "stored")} if typed else given
+    of_store = ", ".join(flag for flag, value in asked.values() if value is not None)
+    if not of_store:
+        return files
+    of_files = ", ".join(flag for key, (flag, value) in files.items() if value is not None and key != "feed.source")
+    if of_files:
+        raise ConfigError(
+            f"the market is either files or a range of the store, and {of_store} means the store.",
+            field=of_files,
+            fix=f"leave out {of_store}, or {of_files}; to shorten a file: --set feed.days=30",
+        )
+    return asked | {"feed.source": (of_store, "stored")}
 
 
 def load_pair(config: str | None, assignments: list[str] | None, flags: Flags, symbol: str | None) -> Settings:

@@ -200,6 +200,6 @@ def _listing(pair: HedgePair) -> _Listing:
             f"no built-in trading rules; they exist for {', '.join(_LISTINGS)}.",
             field="symbol",
             value=pair.name,
-            fix="use one of these coins, or let the exchange supply the rules (feed.source: ccxt)",
+            fix="use one of these coins; of others only a live market (run with feed.source: ccxt) brings the exchange's own rules",
         )
     return _LISTINGS[contract]

@@ -141,14 +141,15 @@ def refuse_few(source: Source, table: Floats) -> Floats:
 def _refuse_first(source: Source, bad: NDArray[np.bool_], problem: str, *, offset: int = 1) -> None:
     """Raise for the first bad row, if there is one."""
     if bad.any():
-        raise DataError(f"{problem}.", path=str(source), row=int(np.argmax(bad)) + offset)
+        fix = f"`alpha-pulse data check {source}` lists all that is wrong with it"
+        raise DataError(f"{problem}.", path=str(source), row=int(np.argmax(bad)) + offset, fix=fix)
 
 
 def checked_stamps(source: Source, raw: Floats) -> Stamps:
     """Milliseconds from stamps in seconds, milliseconds, microseconds or nanoseconds (told apart by the first)."""
     _refuse_first(source, ~np.isfinite(raw), "its time stamp is missing or not finite")
     stamps = np.rint(raw * to_ms(raw[0]))
-    _refuse_first(source, (stamps < _FIRST_MS) | (stamps > _LAST_MS), "its time stamp lies outside 2009 to 2100, or its unit changes")
+    _refuse_first(source, ~plausible(stamps), "its time stamp lies outside 2009 to 2100, or its unit changes")
     result: Stamps = stamps.astype(np.int64)
     return result
 
@@ -158,16 +159,29 @@ def to_ms(stamp: float) -> float:
     return next(factor for limit, factor in _UNITS if abs(stamp) < limit)
 
 
+def units_of(stamps: Floats) -> Floats:
+    """``to_ms`` of each of many finite stamps."""
+    limits, factors = zip(*_UNITS, strict=True)
+    found: Floats = np.array(factors)[np.searchsorted(limits, np.abs(stamps), side="right")]
+    return found
+
+
+def plausible(stamps_ms: Floats) -> NDArray[np.bool_]:
+    """Whether there were coins to trade at these times, and still are."""
+    return np.asarray((stamps_ms >= _FIRST_MS) & (stamps_ms <= _LAST_MS))
+
+
 def _check_grid(source: Source, stamps: Stamps, step: int | None) -> int:
     """The step: the usual distance between rows where it is not known. Every row must be a whole number of steps after the first."""
     distances = np.diff(stamps)
     _refuse_first(source, distances <= 0, "its time stamp is not after the row's before", offset=2)
     step = usual_step(distances) if step is None else step
-    if step == 0 or step % MINUTE_MS or HOUR_MS % step:
+    if not runnable(step):
         _refuse_step(source, step)
     _refuse_first(source, stamps % step != stamps[0] % step, f"its time stamp is off the file's grid of {step // MINUTE_MS} minutes")
     if stamps[0] % MINUTE_MS:
-        raise DataError("its time stamp is not on a whole minute.", path=str(source), row=1)
+        fix = "give the times at which bars open, on whole minutes"
+        raise DataError("its time stamp is not on a whole minute.", path=str(source), row=1, fix=fix)
     return step
 
 
@@ -177,11 +191,16 @@ def usual_step(distances: Stamps) -> int:
     return int(usual[np.argmax(often)])
 
 
+def runnable(step_ms: int) -> bool:
+    """Whether the bot runs on bars of this length: whole minutes that divide the hour."""
+    return step_ms > 0 and step_ms % MINUTE_MS == 0 and HOUR_MS % step_ms == 0
+
+
 def _refuse_step(source: Source, step: int) -> NoReturn:
     raise DataError(
         f"its rows are {step / MINUTE_MS:g} minutes apart.",
         path=str(source),
-        fix="give candles of 1, 5, 15, 30 or 60 minutes",
+        fix="give candles of 1, 3, 5, 15, 30 or 60 minutes",
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 from loguru import logger
+from numpy.typing import NDArray
 
 from alpha_pulse.domain.instrument import HedgePair, Instrument
 from alpha_pulse.errors import ConfigError, DataError
@@ -20,6 +21,7 @@ DAY_MS: Final = 24 * HOUR_MS
 _CHUNK: Final = 4096  # bars turned into objects at a time
 _LISTED: Final = 20  # gaps named in the log; the rest are counted
 _INTERVALS_H: Final = (1, 2, 4, 8)
+_LEAST_SPOT: Final = 0.1  # of the perpetual's bars: with less, hardly a price of the coins themselves would be known
 _SAME_MARKET: Final = 2.0  # spot and perpetual differ by less than this factor, or the files belong to different markets
 
 
@@ -70,6 +72,7 @@ class RecordedFeed(ReplayedFeed):
 
     Attributes:
         gaps: what is missing, after ``open``: every run of missing rows of every file.
+        remarks: after ``open``, in words: the gaps of the bars that are delivered, and what stands in for what was not given.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class RecordedFeed(ReplayedFeed):
         self._rows: _Rows | None = None
         self._pair: HedgePair | None = None
         self.gaps: tuple[Gap, ...] = ()
+        self.remarks: tuple[str, ...] = ()
         self._said = False
 
     async def open(self, pair: HedgePair, instrument: Instrument, *, resume_after_ms: int = 0) -> None:
@@ -145,20 +149,28 @@ class RecordedFeed(ReplayedFeed):
         spot[:4] *= pair.multiplier
         spot[4] /= pair.multiplier
         _check_same_market(perp, str(self._spot), spot)
+        run = self._window(perp)
+        _check_overlap(str(self._spot), np.isnan(spot[3, run]))
         mark = None
         if self._mark is not None:
             mark, missing = self._aligned(perp, self._mark, volume=False)
             gaps += missing
             out = np.isnan(mark[0])
+            if out.all() and isinstance(self._mark, Path):  # a file was meant; the store offers whatever it has
+                raise _unrelated(str(self._mark))
             mark[:, out] = perp.columns[:, out]
         funding = None if self._funding is None else read_funding(self._funding)
         rates, settled = _funding(perp, funding, instrument.funding_interval_hours)
-        self._report(gaps)
-        ends = [end for end in (self._end_ms, None if self._days is None else perp.open_ms[0] + self._days * DAY_MS) if end is not None]
-        stop = int(np.searchsorted(perp.open_ms, min(ends))) if ends else len(perp.open_ms)
+        self._report(perp, gaps, run)
         index = _index(perp.columns[3], spot[3], None if mark is None else mark[3])
         grid = TickGrid(instrument.tick_size)
-        return _Rows(perp.open_ms, perp.step_ms, perp.columns, mark, spot, index, rates, settled, grid, 0, stop)
+        return _Rows(perp.open_ms, perp.step_ms, perp.columns, mark, spot, index, rates, settled, grid, 0, run.stop)
+
+    def _window(self, perp: Candles) -> slice:
+        """The bars that are delivered; those before only warm indicators up."""
+        ends = [end for end in (self._end_ms, None if self._days is None else perp.open_ms[0] + self._days * DAY_MS) if end is not None]
+        stop = int(np.searchsorted(perp.open_ms, min(ends))) if ends else len(perp.open_ms)
+        return slice(int(np.searchsorted(perp.open_ms, self._start_ms or 0)), stop)
 
     @staticmethod
     def _aligned(perp: Candles, source: Source, *, volume: bool = True) -> tuple[Floats, tuple[Gap, ...]]:
@@ -178,20 +190,45 @@ class RecordedFeed(ReplayedFeed):
         aligned[:, other.open_ms[at] != perp.open_ms] = np.nan
         return aligned, gaps
 
-    def _report(self, gaps: tuple[Gap, ...]) -> None:
-        """List what is missing, and say it once."""
+    def _report(self, perp: Candles, gaps: tuple[Gap, ...], run: slice) -> None:
+        """List what is missing; say it once."""
+        first, last = (int(perp.open_ms[run][at]) if perp.open_ms[run].size else 0 for at in (0, -1))
         self.gaps = gaps
+        other = self._absent() + self._shortened(perp)
+        self.remarks = (*_listed([gap for gap in gaps if gap.last_ms >= first and gap.first_ms <= last]), *other)
         if self._said:
             return
         self._said = True
-        for gap in gaps[:_LISTED]:
-            logger.warning("{}: {} rows missing, {} .. {}", gap.path, gap.missing, iso(gap.first_ms), iso(gap.last_ms))
-        if len(gaps) > _LISTED:
-            logger.warning("and {} more gaps, {} gaps in all", len(gaps) - _LISTED, len(gaps))
+        for line in _listed(gaps):
+            logger.warning(line)
+        for line in other:
+            logger.info(line)
+
+    def _absent(self) -> list[str]:
+        absent = []
         if self._mark is None:
-            logger.info("No mark prices were given: the perpetual's own prices stand in for them")
+            absent.append("No mark prices were given: the perpetual's own prices stand in for them")
         if self._funding is None:
-            logger.info("No funding rates were given: no funding is paid or received")
+            absent.append("No funding rates were given: no funding is paid or received")
+        return absent
+
+    def _shortened(self, perp: Candles) -> list[str]:
+        """Where less is recorded than was asked for."""
+        found = []
+        if self._start_ms is not None and self._start_ms < perp.open_ms[0]:
+            found.append(f"{perp.path} begins at {iso(int(perp.open_ms[0]))}, after the start that was asked for, {iso(self._start_ms)}")
+        end = int(perp.open_ms[-1]) + perp.step_ms
+        if self._end_ms is not None and self._end_ms > end:
+            found.append(f"{perp.path} ends at {iso(end)}, before the end that was asked for, {iso(self._end_ms)}")
+        return found
+
+
+def _listed(gaps: Sequence[Gap]) -> list[str]:
+    """Gaps in words; of many the first, and how many there are."""
+    lines = [f"{gap.path}: {gap.missing:,} rows missing, {iso(gap.first_ms)} .. {iso(gap.last_ms)}" for gap in gaps[:_LISTED]]
+    if len(gaps) > _LISTED:
+        lines.append(f"and {len(gaps) - _LISTED:,} more gaps, {len(gaps):,} gaps in all, {sum(gap.missing for gap in gaps):,} rows")
+    return lines
 
 
 def _source(given: Source | str) -> Source:
@@ -201,10 +238,25 @@ def _source(given: Source | str) -> Source:
 def _check_same_market(perp: Candles, path: str, spot: Floats) -> None:
     ratio = spot[3] / perp.columns[3]
     if np.isnan(ratio).all():
-        raise DataError("it shares no time with the perpetual's candles.", path=path, fix="give recordings of the same period")
+        raise _unrelated(path)
     usual = float(np.nanmedian(ratio))
     if not 1.0 / _SAME_MARKET < usual < _SAME_MARKET:
         raise DataError(f"its prices are {usual:.3g} times the perpetual's.", path=path, fix="give spot and perpetual of the same coin")
+
+
+def _unrelated(path: str) -> DataError:
+    return DataError("it shares no time with the perpetual's candles.", path=path, fix="give recordings of the same period")
+
+
+def _check_overlap(path: str, missing: NDArray[np.bool_]) -> None:
+    """Refuse a run most of which would have no price of the coins themselves."""
+    known = int((~missing).sum())
+    if known < _LEAST_SPOT * len(missing):
+        raise DataError(
+            f"it has {known:,} of the perpetual's {len(missing):,} bars.",
+            path=path,
+            fix="give recordings of the same period; of a market that trades seldom, longer bars",
+        )
 
 
 def _uncovered(perp: Candles, other: Candles) -> tuple[Gap, ...]:

@@ -64,7 +64,7 @@ def read_header(path: Path) -> list[str]:
     """The names of a file's columns, as it spells them.
 
     Raises:
-        ConfigError: the file is not there, or needs an extra that is not installed.
+        ConfigError: the file is not there, cannot be opened, or needs an extra that is not installed.
         DataError: it is no table.
     """
     _refuse_missing(path)
@@ -76,6 +76,8 @@ def read_header(path: Path) -> list[str]:
             return [name.strip() for name in next(csv.reader(file), [])]
     except (UnicodeDecodeError, csv.Error) as error:
         raise _no_text(path) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def read_table(
@@ -110,7 +112,7 @@ def read_table(
             return np.concatenate(parts, axis=1)
         return ask.read_binary(path) if is_binary(path) else ask.read_csv(path)
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}.", field="feed", value=str(path)) from error
+        raise _unreadable(path, error) from error
 
 
 def is_binary(path: Path) -> bool:
@@ -140,8 +142,17 @@ def _refuse_missing(path: Path) -> None:
         raise ConfigError("there is no such file.", field="feed", value=str(path), fix="give the path of a CSV or Parquet file")
 
 
+def _unreadable(path: Path, error: OSError) -> ConfigError:
+    fix = "give the path of a file that you may read"
+    return ConfigError(f"cannot be read: {error.strerror or error}.", field="feed", value=str(path), fix=fix)
+
+
 def _no_text(path: Path) -> DataError:
     return DataError("is not text.", path=str(path), fix="give a CSV file in UTF-8, or a Parquet file named .parquet")
+
+
+def _see(path: Path) -> str:
+    return f"`alpha-pulse data check {path}` lists every such row"
 
 
 def _moment(text: str) -> float:
@@ -172,7 +183,7 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except broken as error:
         kind = "Feather" if path.suffix.lower() in FEATHER else "Parquet"
-        raise DataError(f"is no {kind} file that can be read: {error}.", path=str(path)) from error
+        raise DataError(f"is no {kind} file that can be read: {error}.", path=str(path), fix="write or download it again") from error
 
 
 class _Columns:
@@ -268,9 +279,9 @@ class _Ask:
         except UnicodeDecodeError as error:
             raise _no_text(path) from error
         except IndexError as error:
-            raise DataError("has too few columns.", path=str(path), row=row) from error
+            raise DataError("has too few columns.", path=str(path), row=row, fix=_see(path)) from error
         except (ValueError, csv.Error) as error:
-            raise DataError(f"cannot be read: {error}.", path=str(path), row=row) from error
+            raise DataError(f"cannot be read: {error}.", path=str(path), row=row, fix=_see(path)) from error
         return table[:, :row]
 
     def _parser(self, cells: list[tuple[int, Callable[[str], float]]]) -> Callable[[list[str]], list[float]]:
@@ -300,7 +311,7 @@ class _Ask:
         kinds = arrow(path)[0]
         if column.null_count and not self.lenient:
             row = column.is_null().to_pylist().index(True) + 1
-            raise DataError("a value is missing.", path=str(path), row=row)
+            raise DataError("a value is missing.", path=str(path), row=row, fix=_see(path))
         if kinds.types.is_timestamp(column.type):
             column = column.cast(kinds.timestamp("ms"), safe=False).cast(kinds.int64())
         elif name == "buyer_is_maker" and (kinds.types.is_string(column.type) or kinds.types.is_large_string(column.type)):

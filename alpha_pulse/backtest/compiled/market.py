@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from alpha_pulse.backtest.compiled.blocks import columns_of
 from alpha_pulse.backtest.compiled.build import Kernels, compiled
 from alpha_pulse.backtest.compiled.reading import read
 from alpha_pulse.backtest.compiled.values import Columns, Floats, Ints, Records
+from alpha_pulse.backtest.source import remarks_of, source_of
 from alpha_pulse.domain.catalog import builtin_instrument, hedge_pair
 from alpha_pulse.domain.instrument import HedgePair, Instrument
 from alpha_pulse.errors import ConfigError
@@ -42,6 +43,7 @@ class Market:
     shortest_step_ms: int  # between two closes: a tick cannot be due more often than this
     source: str
     simulated: bool
+    remarks: tuple[str, ...] = ()  # what its recordings lack
     sized: dict[str, Floats] = field(default_factory=dict, compare=False, repr=False)
     """What sizers said on it, by their settings; see ``sizing.sized_by``."""
 
@@ -65,14 +67,15 @@ async def read_market(settings: Settings) -> Market:
     feed = settings.feed
     if feed.source == "ccxt" or (feed.source == "simulated" and feed.days is None):
         raise ConfigError("a live or endless market cannot be run over.", field="feed", fix="give recorded files, or feed.days")
-    source = f"simulated market, seed {feed.seed}" if feed.source == "simulated" else f"recorded: {feed.perp.name if feed.perp else ''}"
-    return await market_of(
-        create_feed(feed, settings.exchange),
+    opened = create_feed(feed, settings.exchange)
+    market = await market_of(
+        opened,
         settings.symbol,
         anchor_ema_hours=settings.grid.anchor_ema_hours,
-        source=source,
+        source=source_of(settings),
         simulated=feed.source == "simulated",
     )
+    return replace(market, remarks=remarks_of(opened))
 
 
 async def market_of(

@@ -56,6 +56,7 @@ def record_of(settings: Settings, market: Market, result: TwinResult) -> RunReco
         source=market.source,
     )
     _columns(record, market, result)
+    record.notes.extend((record.ts_ms[0], text) for text in market.remarks)
     record.fills.extend(_fill(number, row, instrument) for number, row in enumerate(result.fills, start=1))
     record.funding.extend(_payment(row, market, instrument) for row in result.funding)
     for name, orders, lots in zip(PURPOSES, result.state.sent_orders, result.state.sent_lots, strict=True):

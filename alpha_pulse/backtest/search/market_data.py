@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from alpha_pulse.backtest.bars import FloatArray, IntArray
+from alpha_pulse.backtest.source import source_of
 from alpha_pulse.domain.catalog import builtin_instrument, hedge_pair
 from alpha_pulse.domain.instrument import HedgePair, Instrument
 from alpha_pulse.errors import ConfigError
@@ -85,9 +86,7 @@ async def read_data(settings: Settings) -> MarketData:
     if not len(live):
         raise ConfigError("the market has no usable bar.", field="feed", fix="look at the data files")
     made_up = feed_settings.source == "simulated"
-    name = feed_settings.perp.name if feed_settings.perp else str(feed_settings.store)
-    source = f"simulated market, seed {feed_settings.seed}" if made_up else f"recorded: {name}"
-    return MarketData(settings.symbol, known, np.concatenate([past, live]), len(past), source, made_up)
+    return MarketData(settings.symbol, known, np.concatenate([past, live]), len(past), source_of(settings), made_up)
 
 
 def _table(chunks: Sequence[UpdateColumns]) -> FloatArray:

@@ -9,12 +9,14 @@ from rich.console import Console
 from rich.text import Text
 
 from alpha_pulse.backtest.backtest_console import print_grids
+from alpha_pulse.backtest.console import print_assumptions
 from alpha_pulse.backtest.search.result import SearchResult
-from alpha_pulse.backtest.search.search_grids import market_text, search_grids
+from alpha_pulse.backtest.search.search_grids import market_text, search_assumptions, search_grids
 
 
 def render(result: SearchResult, files: Mapping[str, Path], console: Console) -> None:
-    """Print the verdict, every table and where the files are. Text from data is never read as markup."""
+    """Print the assumptions, the verdict, every table and where the files are. Text from data is never read as markup."""
+    print_assumptions(search_assumptions(result), console)
     console.print(Text(market_text(result), style="bold"))
     if result.interrupted:
         console.print(Text("Interrupted: this is what was found until then. The same command goes on.", style="bold yellow"))

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
+
+from alpha_pulse.backtest.assumptions import assumptions_of
 from alpha_pulse.backtest.grids import Grid
 from alpha_pulse.backtest.result import iso_utc
-from alpha_pulse.backtest.search.candidate import value_at
+from alpha_pulse.backtest.search.candidate import candidate, given_values, value_at
 from alpha_pulse.backtest.search.evaluate import Outcome
 from alpha_pulse.backtest.search.market_data import Part
 from alpha_pulse.backtest.search.objectives import OBJECTIVES, Objective
 from alpha_pulse.backtest.search.result import FoldResult, SearchResult
 from alpha_pulse.backtest.search.space import shown
 from alpha_pulse.backtest.tables import NONE, percent
+from alpha_pulse.domain.catalog import builtin_instrument, hedge_pair
 
 _BESIDE: Final = ("effectiveness", "cost", "timing", "hedge_pnl", "worst_decile", "max_drawdown", "return", "sharpe")
 """What is shown beside the objectives."""
+_ACCOUNT: Final = ("total_return", "cagr", "volatility", "sharpe", "sortino", "calmar", "var_95", "cvar_95")
 _STATIC: Final[Mapping[str, str]] = {
     "hedge_effectiveness.1d": "hedge_effectiveness.static_1d",
     "hedge_effectiveness.1h": "hedge_effectiveness.static_1h",
@@ -24,6 +29,8 @@ _STATIC: Final[Mapping[str, str]] = {
     "protection.downside_semivariance.1d.removed": "protection.downside_semivariance.1d.static_removed",
     "protection.capture.down": "protection.capture.static_down",
     "protection.capture.up": "protection.capture.static_up",
+    "equity.hedged.max_drawdown": "equity.static.max_drawdown",
+    **{f"account.hedged.{name}": f"account.static.{name}" for name in _ACCOUNT},
 }
 """Where a result has the same figure of a static hedge."""
 _MOST_REASONS: Final = 8
@@ -155,11 +162,26 @@ def market_text(result: SearchResult) -> str:
     return f"{data.symbol} · {data.source} · {_dates(result, part)} · {data.bars:,} bars"
 
 
+def search_assumptions(result: SearchResult) -> dict[str, str]:
+    """What the figures rest on: what was chosen, on the market that was read."""
+    data, options = result.data, result.options
+    rows = data.table[data.first :]
+    perp_close, mark_close, settled = rows[:, 5], rows[:, 10], rows[:, 23]
+    return assumptions_of(
+        candidate(given_values(options.settings), result.last.chosen.trial.params).model_dump(mode="json", by_alias=True),
+        data.instrument or builtin_instrument(hedge_pair(data.symbol)),
+        has_funding=data.simulated or bool(np.isfinite(settled).any()),
+        has_mark=data.simulated or not np.array_equal(mark_close, perp_close),
+    )
+
+
 def _of(objective: Objective, run: Outcome) -> str:
     return objective.shown(run.figures.of(objective))
 
 
 def _static(objective: Objective, run: Outcome) -> str:
+    if objective.path == "attribution.timing":  # what moving the hedge made, and that one is never moved
+        return objective.shown(0.0)
     path = _STATIC.get(objective.path)
     return "" if path is None else objective.shown(run.figures.values.get(path))
 

@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Final
 
 from alpha_pulse.backtest.report_grids import grid_html
+from alpha_pulse.backtest.report_html import assumptions_html
 from alpha_pulse.backtest.search.objectives import Objective
 from alpha_pulse.backtest.search.result import SearchResult
 from alpha_pulse.backtest.search.search_grids import (
@@ -16,6 +17,7 @@ from alpha_pulse.backtest.search.search_grids import (
     front_grid,
     importance_grid,
     market_text,
+    search_assumptions,
     trials_grid,
     verdict_grid,
 )
@@ -47,6 +49,7 @@ def render_search(result: SearchResult) -> str:
         f'<p class="badge {kind[0]}">{kind[1]}</p><h1>{escape(title)}</h1>'
         f'<p class="when">{escape(market_text(result))} </p><p class="when">Searched for {escape(objectives)}.</p>'
         f'<p class="verdict"><b>{escape(result.verdict.headline)}</b>{stopped}</p></header><main>'
+        f"{assumptions_html(search_assumptions(result))}"
         f"<section>{grid_html(verdict_grid(result), css='wide', name='verdict')}</section>"
         f"<section>{grid_html(figures_grid(result), css='wide')}</section>"
         f'<section class="charts">{charts_html(result)}</section>'

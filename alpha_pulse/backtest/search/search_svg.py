@@ -115,6 +115,6 @@ def _figure(title: str, keys: Sequence[tuple[str, str]], words: str, inner: str)
     legend = " ".join(f'<span><span style="color:var(--{css})">{marks.get(css, "●")}</span> {escape(name)}</span>' for css, name in keys)
     return (
         f"<figure><figcaption><h2>{escape(title)}</h2>{legend}</figcaption>"
-        f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" width="100%" role="img" aria-label="{escape(words)}" '
-        f'fill="currentColor" font-size="13">{inner}</svg></figure>'
+        f'<div class="chart"><svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" width="100%" role="img" aria-label="{escape(words)}" '
+        f'fill="currentColor" font-size="13">{inner}</svg></div></figure>'
     )

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from alpha_pulse.errors import ConfigError
-from alpha_pulse.hedging.common.problems import dotted_keys, joined, unknown_key
+from alpha_pulse.hedging.common.problems import dotted_keys, joined, translate, unknown_key
 from alpha_pulse.hedging.common.tree import FLAT_KEYS
 from alpha_pulse.settings import Settings
 from alpha_pulse.settings.yaml_file import read_yaml
@@ -229,7 +229,23 @@ def _choice(key: str, given: Iterable[Any]) -> Choice:
         values.append(one)
     if len(values) < _LEAST or len({(type(v).__name__, v) for v in values}) < len(values):
         raise ConfigError("must offer two different values at least.", field=key, value=", ".join(map(shown, values)), fix=_GRAMMAR)
+    for value in values:
+        _check_value(key, value)
     return Choice(key, tuple(values))
+
+
+def _check_value(key: str, value: Value) -> None:
+    """Refuse what its field refuses whatever the other settings are."""
+    name, _, leaf = key.partition(".")
+    section = Settings.sections().get(name)
+    if section is None:
+        return
+    try:
+        section.model_validate({leaf: value})
+    except ValidationError as error:
+        for item, problem in zip(error.errors(), translate(error, section, lambda path: f"{name}.{path}"), strict=True):
+            if item["loc"] == (leaf,):
+                raise problem from None
 
 
 def _value(text: str) -> Value:

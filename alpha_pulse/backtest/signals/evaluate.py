@@ -16,7 +16,13 @@ CHECK_ALL: Final = 20_000
 """Up to so many bars, every one is checked; of more, a sample of ``CHECK_SOME``."""
 CHECK_SOME: Final = 4_000
 _SEED: Final = 2018  # a random sample cannot be missed by a signal that looks ahead every so many bars
-_TROUBLE: Final = (LookupError, ValueError, ArithmeticError, ConfigError)  # what a function raises where the bars that it wants are gone
+_TROUBLE: Final = (
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    ConfigError,
+)  # what a function raises where the bars that it wants are gone
 
 
 def check_weight(name: str, weight: float) -> None:
@@ -90,7 +96,10 @@ def _ahead(name: str, i: int, what: str) -> ConfigError:
 
 
 def _finite(name: str, i: int, value: float) -> float:
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
     if not math.isfinite(number):
-        raise ConfigError(f"The signal on bar {i} is no number", field=f"signal {name}", value=number, fix="return 0 where there is none")
+        raise ConfigError(f"The signal on bar {i} is no number", field=f"signal {name}", value=value, fix="return 0 where there is none")
     return number

@@ -22,10 +22,15 @@ _URL_PASSWORD: Final = re.compile(r"(://[^:/@\s]*:)[^@\s]*(?=@)")
 _SHARES: Final = ("fraction", "probability")  # units in which 1 means the whole
 _LIMITS: Final = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 _NUMBERS: Final = {"decimal_parsing", "decimal_type", "float_parsing", "float_type", "not_a_number"}
+_DATE: Final = "write year, month and day, e.g. 2024-01-31"
 _PLAIN_WORDS: Final = {
     "model_type": ("must be a section with keys of its own.", "indent its keys under it"),
     "bool_parsing": ("must be true or false.", "write true or false"),
     "bool_type": ("must be true or false.", "write true or false"),
+    "date_from_datetime_inexact": ("must be a whole day.", "write a date without a time, e.g. 2024-01-31"),
+    "date_parsing": ("is no date.", _DATE),
+    "date_type": ("is no date.", _DATE),
+    "date_from_datetime_parsing": ("is no date.", _DATE),
     "string_pattern_mismatch": ("is no name that is known here.", "write the built-in name, or package.module:Class of your own"),
 }
 _INTEGERS: Final = {"int_parsing", "int_type", "int_from_float", "int_parsing_size"}
@@ -143,7 +148,7 @@ def _explain(kind: str, context: Mapping[str, Any], message: str, value: Any, fi
     if kind in _NUMBERS | _INTEGERS | {"finite_number", "absurd_number"}:
         problem, fix = _not_a_number(kind, value, unit)
         return problem, f"{fix}, or null" if field and is_nullable(field) and not fix.startswith("write") else fix
-    if kind == "literal_error":
+    if kind in {"literal_error", "enum"}:
         return _none_of(str(context["expected"]), value)
     return _PLAIN_WORDS.get(kind, (f"{message[:1].lower()}{message[1:]}.", f"give {unit}" if unit else ""))
 

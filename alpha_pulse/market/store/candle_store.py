@@ -8,13 +8,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from alpha_pulse.errors import ConfigError
+from alpha_pulse.errors import ConfigError, DataError
 from alpha_pulse.market.files import Floats
 from alpha_pulse.market.store.month_files import read_about, read_rows, write_rows
 from alpha_pulse.market.store.series import TIMEFRAMES, Kind, Market, Rows, Series, month_end, month_of, month_start
@@ -151,15 +151,24 @@ class CandleStore:
         size = sum(path.stat().st_size for path in files)
         return Stored(series, abouts[0].first_ms, abouts[-1].last_ms, sum(about.rows for about in abouts), len(files), size, exchange)
 
-    def contents(self, pair: str | None = None) -> Iterator[Stored]:
-        """Every series of the store, or of one pair, by name. Raises ``ConfigError`` and ``DataError`` as ``read``."""
+    def contents(self, pair: str | None = None, *, on_corrupt: Callable[[DataError], None] | None = None) -> Iterator[Stored]:
+        """Every series of the store, or of one pair, by name.
+
+        A series with a corrupt file is left out where ``on_corrupt`` is told of it. Raises ``ConfigError`` and ``DataError`` as ``read``.
+        """
         pairs = sorted(self.root.iterdir()) if self.root.is_dir() else []
         for folder in pairs:
             if folder.is_dir() and pair in {None, folder.name}:
                 for market in Market:
                     names = TIMEFRAMES if market.kind is Kind.CANDLES else ("",)
                     for name in names:
-                        found = self.stored(Series(folder.name, market, name))
+                        try:
+                            found = self.stored(Series(folder.name, market, name))
+                        except DataError as error:
+                            if on_corrupt is None:
+                                raise
+                            on_corrupt(error)
+                            continue
                         if found is not None:
                             yield found
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alpha_pulse.errors import ConfigError, DataError
-from alpha_pulse.market.files import HOUR_MS, Floats, Stamps, to_ms, usual_step
+from alpha_pulse.market.files import HOUR_MS, MINUTE_MS, Floats, Stamps, plausible, runnable, to_ms, units_of, usual_step
 from alpha_pulse.market.store.candle_store import CandleStore
 from alpha_pulse.market.store.guessing import guess
 from alpha_pulse.market.store.series import MAY_LACK, Kind, Market, Series, month_end, month_start
@@ -42,6 +42,7 @@ class Problem(StrEnum):
     IMPOSSIBLE_RATE = "impossible rate"
     CROSSED = "bid above ask"
     ELSEWHERE = "not of this month"
+    UNIT = "time in another unit"
 
     @property
     def refused(self) -> bool:
@@ -66,7 +67,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """One series or file, looked through. Times of the earliest and latest row [ms]; ``jump`` is the bound that held."""
+    """One series or file, looked through. Times of the earliest and latest row [ms]; ``jump`` is the bound that held.
+
+    ``unfit`` says why the bot runs on no bars of this length; "" = it does.
+    """
 
     name: str
     rows: int
@@ -74,11 +78,12 @@ class Examined:
     last_ms: int
     jump: float
     findings: tuple[Finding, ...]
+    unfit: str = ""
 
     @property
     def refused(self) -> bool:
         """Whether a run on it would be refused."""
-        return any(finding.problem.refused for finding in self.findings)
+        return bool(self.unfit) or any(finding.problem.refused for finding in self.findings)
 
     def count(self, problem: Problem) -> int:
         """How many rows have a problem."""
@@ -118,10 +123,22 @@ def check_file(path: Path, market: Market | None = None, *, named: Mapping[str, 
     known = table[0][np.isfinite(table[0])]
     if not len(known):
         raise DataError("has no time stamp that can be read.", path=str(path), fix="name the column with --column timestamp=NAME")
-    stamps = np.rint(table[0] * to_ms(float(np.median(known))))
+    usual = to_ms(float(np.median(known)))
+    other, times = _in_other_units(table[0], usual)
+    table = table[:, ~other]
+    stamps = np.rint(table[0] * usual)
     steps = np.diff(np.unique(stamps[np.isfinite(stamps)])).astype(np.int64)
     step = usual_step(steps) if len(steps) and market.kind is Kind.CANDLES else None
-    return examine(str(path), market, step, stamps, table[1:], jump=jump)
+    found = examine(str(path), market, step, stamps, table[1:], jump=jump)
+    return replace(found, rows=len(other), findings=(*_runs(Problem.UNIT, other, times), *found.findings))
+
+
+def _in_other_units(raw: Floats, usual: float) -> tuple[Flags, Stamps]:
+    """Rows whose time is in another unit than the usual one, as it happens where an export changes, and every time by its own unit."""
+    finite = np.isfinite(raw)
+    units = units_of(np.where(finite, raw, 0.0))
+    times = np.where(finite, raw, 0.0) * units
+    return finite & (units != usual) & plausible(times), np.rint(times).astype(np.int64)
 
 
 def examine(name: str, market: Market, step_ms: int | None, stamps: Floats, columns: Floats, *, jump: float = JUMP) -> Examined:
@@ -152,7 +169,8 @@ def examine(name: str, market: Market, step_ms: int | None, stamps: Floats, colu
     with np.errstate(all="ignore"):  # prices may be anything
         findings += _runs(Problem.JUMP, _jumps(market, values, jump), sorted_times)
     findings.sort(key=lambda finding: (finding.problem, finding.first_ms))
-    return Examined(name, len(stamps), *_ends(times), jump, tuple(findings))
+    unfit = "" if step_ms is None or runnable(step_ms) else f"the bot cannot run on bars of {step_ms / MINUTE_MS:g} minutes"
+    return Examined(name, len(stamps), *_ends(times), jump, tuple(findings), unfit)
 
 
 def _ends(times: Stamps) -> tuple[int, int]:
@@ -173,8 +191,7 @@ def _bad_rows(market: Market, values: Floats) -> Iterator[tuple[Problem, Flags]]
             yield Problem.OUTSIDE, outside & (high >= low)
             if "volume" in of:
                 yield Problem.NEGATIVE_VOLUME, of["volume"] < 0.0
-                empty = of["volume"] == 0.0
-                yield Problem.ZERO_VOLUME, empty & (not empty.all())  # without any it is a mark price
+                yield Problem.ZERO_VOLUME, of["volume"] == 0.0
         case Kind.FUNDING:
             yield Problem.IMPOSSIBLE_RATE, np.abs(of["rate"]) >= 1.0
         case Kind.TRADES:

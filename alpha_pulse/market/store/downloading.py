@@ -53,7 +53,13 @@ class Fetched:
 
 
 async def download(
-    store: CandleStore, request: DownloadRequest, clock: Clock, *, on_progress: OnProgress | None = None, backoff: Backoff | None = None
+    store: CandleStore,
+    request: DownloadRequest,
+    clock: Clock,
+    *,
+    on_progress: OnProgress | None = None,
+    on_retry: Callable[[str], None] | None = None,
+    backoff: Backoff | None = None,
 ) -> list[Fetched]:
     """Bring the store up to date, series by series.
 
@@ -65,6 +71,7 @@ async def download(
         request: what is wanted.
         clock: tells which bars have closed; a real one.
         on_progress: told of every page.
+        on_retry: told, in words, of every request that failed and is made again.
         backoff: how failed requests are repeated.
 
     Raises:
@@ -76,7 +83,7 @@ async def download(
     wrong = [market for market in request.markets if market not in MARKETS]
     if wrong:
         raise ConfigError("is not downloaded, only imported.", field="--market", value=wrong[0].value, fix=f"one of {', '.join(MARKETS)}")
-    reader = ExchangeReader(request.exchange_id, request.pair, rest_url=request.rest_url, backoff=backoff)
+    reader = ExchangeReader(request.exchange_id, request.pair, rest_url=request.rest_url, backoff=backoff, on_retry=on_retry)
     try:
         now_ms = await reader.time_ms(clock)
         until_ms = now_ms if request.until_ms is None else min(request.until_ms, now_ms)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from alpha_pulse.domain.instrument import HedgePair, Instrument
 from alpha_pulse.market.recorded import RecordedFeed
-from alpha_pulse.market.store.ranges import pair_ranges
+from alpha_pulse.market.store.candle_store import CandleStore
+from alpha_pulse.market.store.ranges import nothing_stored, pair_ranges
+from alpha_pulse.market.store.series import Market, series_of
 
 
 class StoredFeed(RecordedFeed):
@@ -37,3 +39,6 @@ class StoredFeed(RecordedFeed):
             self._root, pair.name, self._timeframe, self._start_ms, self._end_ms
         )
         await super().open(pair, instrument, resume_after_ms=resume_after_ms)
+        if self._start_ms is not None and self._rows is not None and not (self._rows.open_ms[: self._rows.stop] >= self._start_ms).any():
+            series = series_of(pair.name, Market.PERP, self._timeframe)
+            raise nothing_stored(CandleStore(self._root), series, self._start_ms, self._end_ms)

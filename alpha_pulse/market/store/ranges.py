@@ -19,6 +19,18 @@ from alpha_pulse.market.store.series import DAY_MS, Market, Series, series_of
 WARM_UP_MS: Final = 125 * DAY_MS
 """What a replay reads before its first bar, so that indicators stand where a live bot's would: as much as a live feed reads."""
 
+
+def nothing_stored(store: CandleStore, series: Series, since_ms: int | None, until_ms: int | None) -> ConfigError:
+    """The error of a range for which the store has nothing: it says what there is instead."""
+    known = store.stored(series)
+    between = ("" if since_ms is None else f" from {iso(since_ms)}") + ("" if until_ms is None else f" until {iso(until_ms)}")
+    fix = f"alpha-pulse data download {series.pair} --timeframe {series.timeframe or '1m'} --since DATE"
+    if known is None:
+        return ConfigError(f"the store in {store.root} holds no {series}.", field="data", fix=fix)
+    held = f"{iso(known.first_ms)} .. {iso(known.last_ms)}"
+    return ConfigError(f"the store in {store.root} holds no {series}{between}, only {held}.", field="data", fix=f"ask for that, or {fix}")
+
+
 _T = TypeVar("_T", Candles, Funding)
 
 
@@ -54,16 +66,8 @@ class StoredRange:
     def _table(self) -> Floats:
         rows = self.store.read(self.series, self.since_ms, self.until_ms)
         if not len(rows.time_ms):
-            raise ConfigError(
-                f"the store in {self.store.root} holds no {self.series}{self._between()}.",
-                field="data",
-                fix=f"alpha-pulse data download {self.series.pair} --timeframe {self.series.timeframe or '1m'} --since DATE",
-            )
+            raise nothing_stored(self.store, self.series, self.since_ms, self.until_ms)
         return refuse_few(self, np.vstack((rows.time_ms.astype(np.float64), rows.columns)))
-
-    def _between(self) -> str:
-        since = "" if self.since_ms is None else f" from {iso(self.since_ms)}"
-        return since + ("" if self.until_ms is None else f" until {iso(self.until_ms)}")
 
     def _checked(self, table: Floats, check: Callable[[], _T]) -> _T:
         """Name a bad row by its time: row numbers mean nothing across files."""
@@ -116,11 +120,7 @@ def pair_ranges(
     ranges = stored_ranges(store, pair, timeframe, None if start_ms is None else start_ms - warm_up_ms, end_ms)
     for market in (Market.SPOT, Market.PERP):
         if market not in ranges:
-            raise ConfigError(
-                f"the store in {store.root} holds no {series_of(hedge_pair(pair).name, market, timeframe)}.",
-                field="data",
-                fix=f"alpha-pulse data download {hedge_pair(pair).name} --timeframe {timeframe} --since DATE",
-            )
+            raise nothing_stored(store, series_of(hedge_pair(pair).name, market, timeframe), start_ms, end_ms)
     if start_ms is not None and end_ms is not None and end_ms <= start_ms:
         raise ConfigError("ends before it starts.", field="data", value=f"{iso(start_ms)} .. {iso(end_ms)}", fix="give a later end")
     return ranges[Market.SPOT], ranges[Market.PERP], ranges.get(Market.FUNDING), ranges.get(Market.MARK)

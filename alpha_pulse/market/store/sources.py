@@ -54,11 +54,21 @@ class ExchangeReader:
         pair: what is asked for.
         rest_url: every request goes to this host instead.
         backoff: how failed requests are repeated.
+        on_retry: told, in words, of every request that failed and is made again.
     """
 
-    def __init__(self, exchange_id: str, pair: HedgePair, *, rest_url: str | None = None, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        exchange_id: str,
+        pair: HedgePair,
+        *,
+        rest_url: str | None = None,
+        backoff: Backoff | None = None,
+        on_retry: Callable[[str], None] | None = None,
+    ) -> None:
         self._id, self._pair, self._rest_url = exchange_id, pair, rest_url
         self._backoff = backoff or Backoff()
+        self._on_retry = on_retry
         self._exchanges: dict[str, tuple[Any, RequestGuard]] = {}
 
     async def close(self) -> None:
@@ -168,9 +178,17 @@ class ExchangeReader:
         """Read, again and again while it fails for now; a ban is sat out unless it is long."""
         import stamina  # noqa: PLC0415 - only downloads need it here
 
+        failed = 0
+
         def again(error: Exception) -> bool | float:
+            nonlocal failed
+            failed += 1
             silence = guard.banned_for()
-            return isinstance(error, Transient) and silence <= _LONGEST_SILENCE_S and (silence or True)
+            passing = isinstance(error, Transient) and silence <= _LONGEST_SILENCE_S
+            if passing and self._on_retry is not None and failed < self._backoff.attempts:
+                waited = f" after the ban of {silence:.0f} s" if silence else ""
+                self._on_retry(f"No answer, asking again{waited} (attempt {failed + 1} of {self._backoff.attempts})")
+            return passing and (silence or True)
 
         retrying = stamina.retry_context(
             on=again,

@@ -353,3 +353,101 @@ def test_a_range_that_ends_before_it_starts_is_refused():
     code, _, err = alpha_pulse("backtest", "--since", "2025-01-04", "--until", "2025-01-02")
     assert code == 2
     assert "ends before it starts" in err
+
+
+def stored_market(hours: int = 96) -> None:
+    for market in ("spot", "perp"):
+        code, _, err = alpha_pulse("data", "import", touching(hours=hours), "--pair", "BTCUSDT", "--market", market, "--yes")
+        assert code == 0, err
+
+
+@pytest.mark.parametrize("engine", ["replay", "compiled"])
+def test_the_source_of_a_stored_market_names_pair_timeframe_store_and_range(engine):
+    stored_market()
+    options = ("--timeframe", "1h", "--store", "var/data", "--since", "2025-01-02", "--until", "2025-01-04", "--engine", engine)
+    code, shown, err = alpha_pulse("backtest", *options, "--one-rule", "--out", "run")
+    assert code == 0, err
+    assert result("run")["source"] == "recorded: BTCUSDT 1h of var/data from 2025-01-02 until 2025-01-04"
+    assert "Recorded market: BTCUSDT 1h of var/data" in shown
+
+
+def test_a_range_that_the_store_does_not_fill_is_noted():
+    stored_market()
+    code, _, err = alpha_pulse(
+        "backtest", "--timeframe", "1h", "--since", "2024-12-01", "--until", "2025-02-01", "--one-rule", "--out", "run"
+    )
+    assert code == 0, err
+    notes = " ".join(note["text"] for note in result("run")["notes"])
+    assert "begins at 2025-01-01 00:00, after the start that was asked for, 2024-12-01 00:00" in notes
+    assert "ends at 2025-01-05 00:00, before the end that was asked for, 2025-02-01 00:00" in notes
+
+
+@pytest.mark.parametrize("given", [("--since", "2025-01-02"), ("--until", "2025-01-02"), ("--timeframe", "1h"), ("--store", "var/data")])
+def test_files_and_a_range_of_the_store_are_not_given_together(given):
+    touching()
+    code, _, err = alpha_pulse("backtest", "--spot", "market.csv", "--perp", "market.csv", *given, "--out", "run")
+    assert code == 2
+    assert f"--spot, --perp: the market is either files or a range of the store, and {given[0]} means the store" in err
+    assert not Path("run").exists()
+
+
+# --- gaps, and what an earlier run left ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("engine", ["replay", "compiled"])
+def test_gaps_and_what_stands_in_are_the_first_notes_of_the_result(engine):
+    lines = Path(touching()).read_text().splitlines()
+    Path("spot.csv").write_text("\n".join(lines[:10] + lines[14:]) + "\n")
+    code, _, err = alpha_pulse(
+        "backtest", "--spot", "spot.csv", "--perp", "market.csv", *STILL, "--one-rule", "--engine", engine, "--out", "run"
+    )
+    assert code == 0, err
+    notes = result("run")["notes"]
+    assert [note["text"] for note in notes[:3]] == [
+        "spot.csv: 4 rows missing, 2025-01-01 09:00 .. 2025-01-01 12:00",
+        "No mark prices were given: the perpetual's own prices stand in for them",
+        "No funding rates were given: no funding is paid or received",
+    ]
+    assert {note["time"] for note in notes[:3]} == {"2025-01-01T01:00:00.000Z"}
+
+
+def contents(folder: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--spot", "market.csv", "--perp", "bad.csv"), "bad.csv"),
+        (("--spot", "two.csv", "--perp", "two.csv", "--monte-carlo", "3"), "cannot resample 2 bars"),  # after the run itself
+    ],
+)
+def test_a_run_that_fails_leaves_the_results_of_the_one_before(arguments, problem):
+    touching()
+    backtest("--one-rule", "--out", "run")
+    before = contents("run")
+    Path("bad.csv").write_text(BAD["impossible"][0]())
+    Path("two.csv").write_text("\n".join([HEADER, candle(0), candle(1)]) + "\n")
+    code, _, err = alpha_pulse("backtest", *arguments, "--one-rule", "--out", "run")
+    assert (code, problem in err) == (2, True), err
+    after = contents("run")
+    after.pop("failed.log", None)
+    assert after == before
+
+
+def test_a_demo_that_fails_leaves_the_results_of_the_one_before():
+    touching()
+    options = ("--spot", "market.csv", "--out", "run")
+    assert alpha_pulse("demo", *options, "--perp", "market.csv")[0] == 0
+    before = contents("run")
+    Path("bad.csv").write_text(BAD["impossible"][0]())
+    assert alpha_pulse("demo", *options, "--perp", "bad.csv")[0] == 2
+    assert contents("run") == before
+
+
+def test_what_a_run_does_not_write_is_not_left_from_the_one_before():
+    touching(hours=30)
+    backtest("--one-rule", "--out", "run")
+    plain = set(contents("run"))
+    backtest("--one-rule", "--out", "run", "--export", "json")
+    Path("run/notes.txt").write_text("mine")
+    backtest("--one-rule", "--out", "run")
+    assert set(contents("run")) == plain | {"notes.txt"}

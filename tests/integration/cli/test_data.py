@@ -1,6 +1,7 @@
 """``alpha-pulse data`` as a user types it; downloads come from the project's own exchange, which runs in a thread of its own."""
 
 import asyncio
+import http.client
 import json
 import threading
 from pathlib import Path
@@ -77,6 +78,18 @@ def test_a_download_can_be_listed_checked_and_gone_on_with(rest_url):
     assert "written again (0 with other values)" in output
 
 
+def test_a_download_says_that_it_asks_again(rest_url):
+    connection = http.client.HTTPConnection(rest_url.removeprefix("http://"))
+    fault = {"on": "GET /fapi/v1/klines", "kind": "status", "times": 1}
+    connection.request("POST", "/control/fault", json.dumps(fault), {"Content-Type": "application/json"})
+    assert connection.getresponse().status == 200
+    connection.close()
+    since = iso(SystemClock().now_ms() // HOUR * HOUR - HOUR)
+    code, output = run("download", "BTCUSDT", "--since", since, "--market", "perp", "--rest-url", rest_url)
+    assert code == 0, output
+    assert output.count("No answer, asking again (attempt 2 of 8)") == 1
+
+
 def test_an_import_shows_what_it_guessed_and_asks():
     file = file_of(bars(), header="Date,Open,High,Low,Close,Vol")
     code, output = run("import", file, typed="n\n")
@@ -128,6 +141,20 @@ def test_gaps_alone_are_no_failure_and_many_findings_are_cut_short_but_not_in_js
     assert len(json.loads(run("check", file, "--json")[1])[0]["findings"]) == 66
 
 
+@pytest.mark.parametrize("command", ["list", "check"])
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_corrupt_file_of_the_store_is_named_and_the_rest_is_shown(command, as_json, capsys):
+    for pair in ("BTCUSDT", "ETHUSDT"):
+        assert run("import", file_of(bars(10)), "--pair", pair, "--market", "perp", "--yes")[0] == 0
+    Path("var/data/BTCUSDT/perp/1m/2024-01.parquet").write_bytes(b"PAR1")
+    with pytest.raises(SystemExit) as caught:
+        main(["data", command, *as_json])
+    printed = capsys.readouterr()
+    assert caught.value.code == 1
+    assert "ETHUSDT" in printed.out
+    assert "BTCUSDT/perp/1m/2024-01.parquet: is no Parquet file that can be read" in printed.err
+
+
 def test_a_bound_for_jumps_can_be_given():
     file = file_of([*bars(3), f"{START + 180_000},120,121,119,120,1"])
     assert "1 × jump" in run("check", file)[1]
@@ -153,7 +180,10 @@ def test_an_empty_store_says_how_to_begin():
         (("check", "BTCUSDT"), "the store in var/data holds nothing of it"),
         (("check", "absent.csv"), "there is no such file"),
         (("check", "--jump", "0"), "--jump = 0.0: must lie between 0 and 10"),
+        (("check", "."), "cannot be read: Is a directory"),
         (("import", "absent.csv"), "there is no such file"),
+        (("import", "five.csv", "--yes", "--root", "one.csv"), "is a file, not a folder"),
+        (("download", "BTCUSDT", "--since", "2024-01-01", "--root", "one.csv"), "is a file, not a folder"),
         (("import", "one.csv", "--column", "open"), "--column = 'open': is no assignment"),
         (("import", "one.csv", "--yes"), "has fewer than two rows"),
         (("list", "XXX"), "symbol = 'XXX'"),
@@ -161,6 +191,7 @@ def test_an_empty_store_says_how_to_begin():
 )
 def test_what_was_typed_wrongly_is_named(arguments, words, capsys):
     file_of(bars(1), "one.csv")
+    file_of(bars(5), "five.csv")
     with pytest.raises(SystemExit) as caught:
         main(["data", *arguments, *(("--pair", "BTCUSDT", "--market", "perp") if arguments[0] == "import" else ())])
     printed = capsys.readouterr()

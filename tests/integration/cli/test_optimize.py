@@ -51,6 +51,7 @@ def test_what_is_wrong_is_said_before_anything_runs():
         ((*VARY, "--test", "2"), "between 0 and 1"),
         ((*VARY, "--storage", "mysql://x"), "no address"),
         ((*VARY, "--set", "hedge.ratio=0.5", "--workers", "0"), "1 at least"),
+        ((*VARY, "--since", "2025-01-01"), "--since means the store"),
     ):
         code, shown, err = optimize(*options)
         assert (code, shown) == (2, "")

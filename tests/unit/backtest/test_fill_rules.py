@@ -42,6 +42,11 @@ def test_a_difference_that_turns_nothing_round_is_said_plainly(result):
     assert "which a live queue may not give" in reading(rules(result, 100.0, 90.0, 80.0), "USDT")
 
 
+def test_rules_differ_where_only_one_is_better_than_the_touch(result):
+    text = reading(rules(result, -30.0, -30.0, -10.0), "USDT")
+    assert text == "Filling on the touch instead of queue would show −20.00 USDT of hedge PnL: touch fills are no advantage here."
+
+
 def test_rules_that_agree_and_a_rule_alone_need_no_warning(result):
     assert reading(rules(result, 1.0, 1.0, 1.0), "USDT").startswith("Every rule gives the same")
     assert reading({"through": rule_figures(result)}, "USDT") == ""

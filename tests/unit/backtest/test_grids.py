@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from alpha_pulse.backtest.backtest_console import render
+from alpha_pulse.backtest.backtest_console import notes_grid, render
 from alpha_pulse.backtest.bars import Bars
 from alpha_pulse.backtest.charts import chart_data
 from alpha_pulse.backtest.fill_rules import rule_figures
@@ -74,6 +74,20 @@ def test_the_assumptions_come_first_on_the_console(result):
     assert lines[0] == "Assumptions"
     for topic in ("fill rule", "bar path", "latency", "fees", "slippage", "funding", "margin", "not modelled"):
         assert any(line.startswith(topic) for line in lines[: len(result.assumptions) + 1])
+
+
+def test_what_happened_on_the_way_is_on_the_console_and_everyday_moves_of_the_grid_are_not(result):
+    gap = "spot.csv: 2 rows missing, 2025-06-01 00:05 .. 2025-06-01 00:06"
+    everyday = [(START_MS, "Grid anchored at 100.00"), (START_MS, "Node spacing 1.000%")]
+    noted = replace(result, notes=(*everyday, (START_MS, gap), *((START_MS, f"alert {i}") for i in range(20))))
+    grid = notes_grid(noted)
+    assert grid.rows[0] == ("2025-06-01 00:00", gap)
+    assert len(grid.rows) == 12
+    assert grid.note == "And 9 more, in the report and result.json."
+    console = Console(file=io.StringIO(), width=160, color_system=None)
+    render(BacktestResult(noted, {"report.html": Path("report.html")}), console)
+    assert gap in console.file.getvalue()
+    assert notes_grid(replace(result, notes=tuple(everyday))).rows == ()
 
 
 def test_the_decision_table_says_what_moved_and_why(result):

@@ -18,6 +18,7 @@ from alpha_pulse.backtest import charts, tables
 from alpha_pulse.backtest.bars import Bars
 from alpha_pulse.backtest.charts import chart_data
 from alpha_pulse.backtest.console import render
+from alpha_pulse.backtest.metrics import Figure
 from alpha_pulse.backtest.report import render_report
 from alpha_pulse.backtest.result import paths_of, summarise
 from alpha_pulse.backtest.shock_starts import start_of_record
@@ -150,10 +151,29 @@ def test_the_tables_of_page_and_console_say_the_same(text, record):
         assert row.drawdown in text
 
 
+def test_the_assumptions_stand_above_the_figures(record, text):
+    shown = console_of(record, 160)
+    assert shown.startswith("Assumptions\nfill rule")
+    for words in summarise(record).assumptions.values():
+        assert words in shown
+    assert text.index("What these figures assume") < text.index("Where it ended")
+
+
+def test_a_chart_that_cannot_be_shrunk_scrolls_in_a_box_of_its_own(text):
+    assert text.count('<div class="chart"><svg') == text.count("<svg")
+    assert ".chart { overflow-x: auto; }" in text
+    assert ".chart svg { min-width: 960px; }" in text[text.index("@media screen and (max-width: 560px)") :]
+
+
+def test_on_a_narrow_screen_a_reason_has_a_line_of_its_own(text):
+    narrow = text[text.index("@media screen and (max-width: 560px)") :]
+    assert "#decisions .words, #verdict .words { grid-column: 1 / -1; min-width: 0; padding-left: 0; }" in narrow
+
+
 @pytest.mark.parametrize("width", [80, 100, 160])
-def test_the_console_fits_one_screen(record, width):
+def test_the_figures_on_the_console_fit_one_screen(record, width):
     lines = console_of(record, width).splitlines()
-    assert len(lines) <= 45
+    assert len(lines[lines.index("") :]) <= 45
     assert all(len(line) <= width for line in lines)
     assert not any("…" in line for line in lines)
 
@@ -177,6 +197,43 @@ def test_the_verdict_says_what_the_hedge_cost_or_earned(record):
     result = summarise(built.record)
     assert "the hedge earned" in tables.verdict(result)
     assert "The hedge earned" in page_of(built.record)
+
+
+def costly(days):
+    """A hedge of half a coin that pays a taker fee of 25 on opening."""
+    built = RecordBuilder(bar_ms=21_600_000)
+    built.fill(Side.SELL, "0.5", "100000", taker=True)
+    for _ in range(4 * days + 1):
+        built.bar(100_000.0)
+    return built.record
+
+
+def test_a_short_run_foretells_no_month():
+    short = summarise(costly(3))
+    assert "the hedge cost 25.00 USDT per coin (0.03 % of the price) in these 3 days, too few to say" in tables.verdict(short)
+    assert tables.cost_rows(short)[-1].note == "per coin and 3 days, exposure aside"
+    assert '0.03 %</p><p class="note">of the coin&#x27;s price in 3 days' in page_of(costly(3))
+    month = summarise(costly(30))
+    assert "the hedge cost 25.00 USDT per coin and month (0.03 % of the price)." in tables.verdict(month)
+    assert tables.cost_rows(month)[-1].note == "per coin and 30 days, exposure aside"
+
+
+def capped(ratio):
+    built = RecordBuilder()
+    built.fill(Side.SELL, ratio, "100")
+    for price in (100.0, 110.0, 105.0):
+        built.bar(price, target=-float(ratio))
+        built.record.cap.append(float(ratio))
+    return summarise(built.record)
+
+
+def test_the_verdict_says_when_a_cap_has_sized_the_hedge():
+    result = capped("0.1")
+    assert "For 100 % of the time a cap held the hedge down" in tables.verdict(result)
+    assert "it ended at 10.0 % of the inventory." in tables.verdict(result)
+    deeper = replace(result, hedged=replace(result.hedged, max_drawdown=Figure(0.22)))
+    assert "deeper than without a hedge: 22.0 %, not 0.0 %." in tables.verdict(deeper)
+    assert "a cap held" not in tables.verdict(capped("1"))
 
 
 def test_a_market_neutral_run_has_its_own_words_and_panel():

@@ -103,6 +103,25 @@ def test_the_assumptions_come_from_the_settings():
     assert summarise(plain.record).assumptions["fees"] == "maker 0.02 %, taker 0.05 % of notional"
 
 
+def recorded(*, funded=False, last=100.0):
+    built = RecordBuilder(simulated=False)
+    built.fill(Side.SELL, "0.5", "100")
+    built.bar(100.0)
+    if funded:
+        built.fund("0.0001", 100.0)
+    built.bar(100.0, last=last)
+    return summarise(built.record).assumptions
+
+
+def test_the_assumptions_say_what_the_data_did_not_bring():
+    bare = recorded()
+    assert bare["funding"] == "none was paid or received: the data hold no rate that settled on the position"
+    assert "the perpetual's own price stands in" in bare["mark"]
+    whole = recorded(funded=True, last=100.1)
+    assert whole["funding"].startswith("settles on the position")
+    assert "mark" not in whole
+
+
 def test_notes_and_settings_of_any_json_shape_are_kept():
     built = RecordBuilder(settings={"a": [1, 2.5, None, {"b": float("nan")}], "c": True})
     built.bar(100.0)

@@ -191,6 +191,20 @@ def test_a_signal_that_is_no_number_is_named_with_its_bar():
         run([100.0] * 4, scripted(0.0, 0.1, math.nan, 0.0))
 
 
+@pytest.mark.parametrize("value", [None, "up", [0.1]])
+def test_a_signal_that_gives_no_number_at_all_is_named_too(value):
+    with pytest.raises(ConfigError, match=r"signal scripted.*: The signal on bar 1 is no number"):
+        run([100.0] * 3, scripted(0.0, value, 0.0))
+
+
+def test_a_signal_that_fails_by_type_without_the_later_bars_looks_ahead():
+    def peeking(prices, i):
+        return 0.1 if i + 1 < len(prices) else None if i < 2 else 0.0
+
+    with pytest.raises(ConfigError, match="looks ahead: on bar 0 it fails"):
+        run([100.0] * 3, peeking)
+
+
 def test_ratios_are_those_of_a_known_library():
     backtest = Backtest(walk(700, seed=8), days(700))
     backtest.add_signal("trend", trend_following_signal)

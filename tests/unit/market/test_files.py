@@ -109,6 +109,7 @@ def test_a_corrupt_row_is_named_with_the_reason(csv_file, lines, row, words):
         read_candles(write(csv_file, lines))
     assert caught.value.row == row
     assert f"{csv_file}, row {row}" in str(caught.value)
+    assert f"`alpha-pulse data check {csv_file}`" in caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,12 @@ from loguru import logger
 
 from alpha_pulse.domain.catalog import builtin_instrument, hedge_pair
 from alpha_pulse.errors import ConfigError, DataError
+from alpha_pulse.market.files import read_candles
 from alpha_pulse.market.recorded import RecordedFeed
 from alpha_pulse.market.sanity import problem_with
+from alpha_pulse.market.store.candle_store import CandleStore
+from alpha_pulse.market.store.ranges import StoredRange
+from alpha_pulse.market.store.series import Market, Rows, series_of
 
 BTC = hedge_pair("BTCUSDT")
 START = 1_704_067_200_000  # 2024-01-01 00:00 UTC
@@ -233,6 +237,44 @@ async def test_spot_of_another_period_is_refused(files, tmp_path):
     files["spot"] = candles(tmp_path / "other.csv", range(10), start=START + 86_400_000)
     with pytest.raises(DataError, match="shares no time"):
         await opened(files)
+
+
+async def test_mark_prices_of_another_period_are_refused(files, tmp_path):
+    files["mark"] = candles(tmp_path / "mark.csv", range(10), start=START + 86_400_000)
+    with pytest.raises(DataError, match=r"mark\.csv: it shares no time.*Fix: give recordings of the same period"):
+        await opened(files)
+
+
+async def test_mark_prices_that_the_store_has_of_another_period_are_done_without(files, tmp_path):
+    store = CandleStore(tmp_path / "data")
+    series = series_of("BTCUSDT", Market.MARK, "1m")
+    other = read_candles(candles(tmp_path / "mark.csv", range(10), start=START + 86_400_000))
+    store.write(series, Rows(other.open_ms, other.columns[:4]))
+    feed = await opened(files | {"mark": StoredRange(store, series)})
+    assert all(bar.mark == bar.perp for bar in await drain(feed))
+    assert any(str(store.folder(series)) in remark and "10 rows missing" in remark for remark in feed.remarks)
+
+
+async def test_spot_that_has_next_to_none_of_the_bars_is_refused(tmp_path):
+    files = {"spot": candles(tmp_path / "s.csv", [28, 29, 30, 31]), "perp": candles(tmp_path / "p.csv", range(30))}
+    with pytest.raises(DataError, match=r"s\.csv: it has 2 of the perpetual's 30 bars.*Fix: give recordings of the same period"):
+        await opened(files)
+    late = await opened(files | {"start_ms": START + 20 * MINUTE})  # a fifth of the bars that are delivered
+    assert len(await drain(late)) == 10
+
+
+async def test_remarks_say_what_the_delivered_bars_lack(tmp_path):
+    files = {
+        "spot": candles(tmp_path / "s.csv", [i for i in range(60) if i not in {5, 40, 41}]),
+        "perp": candles(tmp_path / "p.csv", range(60)),
+    }
+    feed = await opened(files | {"start_ms": START + 30 * MINUTE, "end_ms": START + 120 * MINUTE})
+    assert feed.remarks == (
+        f"{files['spot']}: 2 rows missing, 2024-01-01 00:40 .. 2024-01-01 00:41",
+        "No mark prices were given: the perpetual's own prices stand in for them",
+        "No funding rates were given: no funding is paid or received",
+        f"{files['perp']} ends at 2024-01-01 01:00, before the end that was asked for, 2024-01-01 02:00",
+    )
 
 
 async def test_spot_of_another_coin_is_refused(files, tmp_path):

@@ -197,6 +197,22 @@ def test_a_problem_of_a_flag_names_the_flag():
         load_settings(None, {"hedge.ratio": "60"}, {}, flags={"hedge.ratio": "--ratio"})
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("feed.since", "2024-13-01", "is no date. Fix: write year, month and day, e.g. 2024-01-31"),
+        ("feed.since", "5x", "is no date. Fix: write year, month and day"),
+        ("feed.until", "2024-01-01T12:00", "must be a whole day. Fix: write a date without a time, e.g. 2024-01-31"),
+        ("risk.var_method", "x", "is none of parametric, cornish_fisher, filtered_historical. Fix: write one of parametric, cornish"),
+        ("risk.var_method", "cornish", "Fix: write cornish_fisher"),
+    ],
+)
+def test_a_date_or_a_name_that_is_none_is_told_what_to_write(key, value, words):
+    with pytest.raises(ConfigError) as caught:
+        load_settings(None, {key: value}, {})
+    assert words in str(caught.value)
+
+
 def test_a_key_given_twice_in_one_file_is_refused_with_its_line(tmp_path):
     assert "/mine.yaml:2: num_levels: given twice" in refusal("grid: {num_levels: 5}\nnum_levels: 6\n", tmp_path)
 
@@ -213,7 +229,7 @@ def test_a_symbol_that_is_no_pair_is_refused(symbol):
 
 
 def test_a_coin_without_rules_needs_a_live_feed():
-    with pytest.raises(ConfigError, match="no built-in trading rules"):
+    with pytest.raises(ConfigError, match=r"no built-in trading rules.*Fix: use one of these coins; of others only a live market"):
         Settings.read({"symbol": "DOGEUSDT"})
     assert Settings.read({"symbol": "DOGEUSDT", "feed": {"source": "ccxt"}}).symbol == "DOGEUSDT"
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from alpha_pulse.backtest.search.candidate import candidate, given_values
 from alpha_pulse.backtest.search.folds import Division
 from alpha_pulse.backtest.search.result import SearchResult
 from alpha_pulse.backtest.search.run import run_search
+from alpha_pulse.backtest.search.search_console import render as show
 from alpha_pulse.backtest.search.search_files import write_search
-from alpha_pulse.backtest.search.search_grids import search_grids
+from alpha_pulse.backtest.search.search_grids import figures_grid, search_grids
 from alpha_pulse.cli.template import render
 from alpha_pulse.errors import ConfigError
 from alpha_pulse.settings import load_settings
@@ -103,6 +106,23 @@ def test_the_report_stands_alone_and_escapes_what_it_is_given(found, folder):
     assert "<svg" in page
     for grid in search_grids(found):
         assert grid.title in page
+
+
+def test_the_assumptions_stand_above_what_was_found(found, folder):
+    page = write_search(found, folder, template(found))["report.html"].read_text()
+    assert page.index("What these figures assume") < page.index("Does it survive?")
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    show(found, {}, console)
+    shown = console.file.getvalue()
+    assert shown.startswith("Assumptions\nfill rule")
+    assert "the perpetual's own price stands in" in shown
+    assert "none was paid or received" in shown
+
+
+def test_the_static_hedge_stands_beside_the_choice_in_every_figure_that_it_has(found):
+    table = {row[0].removesuffix(" (searched for)"): row[-1] for row in figures_grid(found).rows}
+    assert all(table[name] for name in ("effectiveness", "max_drawdown", "return", "sharpe"))
+    assert table["timing"] == "0"
 
 
 def test_a_walk_searches_each_training_and_tests_the_next_stretch(folder):

@@ -53,12 +53,19 @@ def test_a_field_is_varied_by_a_range_or_by_values(text, found):
         ("hedge.amplitude=0.1", "two different values"),
         ("hedge.amplitude=0.1,0.1", "two different values"),
         ("hedge.amplitude", "is no value"),
+        ("hedge.sizer=constant,foo", "hedge.sizer = 'foo': is no name that is known here"),
+        ("grid.anchor=fixed,no", "grid.anchor = 'no': is none of recentre, fixed, ema"),
+        ("hedge.ratio=0.3,50", "looks like a percentage"),
     ],
 )
 def test_what_cannot_be_varied_is_refused_with_its_place(text, problem):
     with pytest.raises(ConfigError, match=problem) as caught:
         parse_space([text])
     assert "--vary" in str(caught.value)
+
+
+def test_a_value_that_only_other_settings_refuse_can_be_tried():
+    assert one("hedge.max_ratio=0.3,1") == Choice("hedge.max_ratio", (0.3, 1))
 
 
 def test_nothing_varied_is_refused():

@@ -142,6 +142,17 @@ def test_a_corrupt_file_is_named_with_what_to_do(store, damage):
             read(PERP)
 
 
+def test_a_series_with_a_corrupt_file_is_told_of_and_the_others_are_listed(store):
+    store.write(PERP, bars())
+    store.write(FUNDING, rates())
+    store.file(PERP, "2024-01").write_bytes(b"PAR1")
+    corrupt = []
+    assert [one.series for one in store.contents(on_corrupt=corrupt.append)] == [FUNDING]
+    assert [error.path for error in corrupt] == [str(store.file(PERP, "2024-01"))]
+    with pytest.raises(DataError):
+        list(store.contents())
+
+
 def test_a_file_of_other_columns_is_refused(store):
     store.write(FUNDING, rates())
     store.folder(PERP).mkdir(parents=True)

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from alpha_pulse.cli.data_tables import verdict
 from alpha_pulse.errors import ConfigError, DataError
 from alpha_pulse.market.store.candle_store import CandleStore
 from alpha_pulse.market.store.checking import Finding, Problem, check_file, check_stored, examine
@@ -62,8 +63,29 @@ def test_a_price_that_is_not_above_zero_is_listed():
     assert Problem.NOT_POSITIVE in {one.problem for one in findings(broken(slice(0, 4), -5.0, 4))}
 
 
-def test_a_series_without_any_volume_is_a_mark_price():
-    assert findings(broken(4, 0.0, *range(10))) == []
+def test_volume_that_is_zero_on_every_bar_is_listed_and_mark_prices_have_none():
+    assert findings(broken(4, 0.0, *range(10))) == [Finding(Problem.ZERO_VOLUME, at(0), at(9), 10)]
+    assert findings(bars(volume=False), market=Market.MARK) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "unfit"), [(3 * MINUTE, ""), (HOUR, ""), (4 * HOUR, "240 minutes"), (DAY, "1440"), (7 * MINUTE, "7 minutes")]
+)
+def test_bars_of_a_length_that_the_bot_does_not_run_on_are_said_to_be(tmp_path, step, unfit):
+    examined = check_file(csv_of(bars(20, step=step), tmp_path / "BTCUSDT-perp.csv"))
+    assert (examined.findings, examined.refused) == ((), bool(unfit))
+    assert unfit in examined.unfit
+    assert bool(unfit) == ("the bot cannot run on bars of" in verdict(examined))
+
+
+@pytest.mark.parametrize("scale", [1000, 1_000_000, 1 / 1000])
+def test_a_file_whose_time_stamps_change_their_unit_is_told_where_and_not_full_of_gaps(tmp_path, scale):
+    rows = bars(20)
+    times = np.where(np.arange(20) < 12, rows.time_ms, rows.time_ms * scale).astype(np.int64)
+    examined = check_file(csv_of(Rows(times, rows.columns), tmp_path / "BTCUSDT-perp.csv"))
+    assert examined.findings == (Finding(Problem.UNIT, at(12), at(19), 8),)
+    assert (examined.rows, examined.refused) == (20, True)
+    assert "8 × time in another unit" in verdict(examined)
 
 
 def test_jumps_beyond_the_bound_are_listed_and_others_not():

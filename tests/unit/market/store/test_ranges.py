@@ -6,6 +6,7 @@ from alpha_pulse.errors import ConfigError, DataError
 from alpha_pulse.market.files import read_candles, read_funding
 from alpha_pulse.market.recorded import RecordedFeed
 from alpha_pulse.market.store.candle_store import CandleStore
+from alpha_pulse.market.store.feed import StoredFeed
 from alpha_pulse.market.store.ranges import StoredRange, stored_feed, stored_ranges
 from alpha_pulse.market.store.series import Market, Rows, Series, series_of
 from tests.unit.market.store.recordings import DAY, FEB, FUNDING, HOUR, JAN, MARK, MINUTE, PERP, SPOT, bars, rates
@@ -108,6 +109,11 @@ async def test_a_range_that_is_empty_or_one_bar_long_gets_a_clear_error(store):
     later = FEB + DAY
     with pytest.raises(ConfigError, match="holds no BTCUSDT perp 1m from 2024-02-02 00:00 until 2024-02-02 01:00"):
         await updates(stored_feed(store, "BTCUSDT", "1m", start_ms=later, end_ms=later + HOUR, warm_up_ms=0))
+    feed = StoredFeed(store.root, "1m", start_ms=later)  # whose warm-up there would be
+    with pytest.raises(ConfigError, match=r"no BTCUSDT perp 1m from 2024-02-02 00:00, only 2024-01-31 22:00 \.\. 2024-02-01 02:59"):
+        await updates(feed)
+    with pytest.raises(ConfigError, match=r"no BTCUSDT spot 1m from 2025-02-01 00:00, only 2024-01-31 22:00 \.\. 2024-02-01 02:59"):
+        stored_feed(store, "BTCUSDT", "1m", start_ms=FEB + 366 * DAY)
     with pytest.raises(DataError, match="fewer than two rows"):
         await updates(stored_feed(store, "BTCUSDT", "1m", start_ms=FEB, end_ms=FEB + MINUTE, warm_up_ms=0))
 

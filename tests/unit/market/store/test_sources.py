@@ -42,8 +42,8 @@ class Exchange:
         self.asked.append("closed")
 
 
-async def reader(exchange):
-    made = ExchangeReader("somewhere", BTC, backoff=Backoff(attempts=3, first_s=0.0, longest_s=0.0))
+async def reader(exchange, **options):
+    made = ExchangeReader("somewhere", BTC, backoff=Backoff(attempts=3, first_s=0.0, longest_s=0.0), **options)
     made._exchanges["somewhere"] = exchange, RequestGuard()
     return made
 
@@ -96,6 +96,18 @@ async def test_a_row_that_is_none_is_asked_for_again_and_then_given_up(row):
     with pytest.raises(Transient, match="unreadable reply"):
         await source.page(JAN)
     assert len(asked) == 3
+
+
+async def test_every_request_that_is_made_again_is_told_of():
+    import ccxt  # noqa: PLC0415 - slow to import, and two tests need it
+
+    told = []
+    exchange = Exchange()
+    source = await (await reader(exchange, on_retry=told.append)).source(PERP)
+    exchange.error = ccxt.NetworkError("nobody there")
+    with pytest.raises(Transient, match="nobody there"):
+        await source.page(JAN)
+    assert told == ["No answer, asking again (attempt 2 of 3)", "No answer, asking again (attempt 3 of 3)"]
 
 
 async def test_what_a_person_has_to_mend_is_not_asked_for_again():
