@@ -78,9 +78,11 @@ class RedisScores:
 
     async def close(self) -> None:
         """End."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        following = set(self._tasks)
+        while following:  # a cancellation that meets a time-out of redis-py is taken for that time-out
+            for task in following:
+                task.cancel()
+            _, following = await asyncio.wait(following, timeout=_TIMEOUT_S)
         self._tasks = []
         if self._client is not None:
             await self._client.aclose()

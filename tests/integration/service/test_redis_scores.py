@@ -134,14 +134,14 @@ class Proxy:
     async def connected(self, reader, writer):
         self.lines.append(asyncio.current_task())
         from_redis, to_redis = await asyncio.open_connection(self.behind["host"], self.behind["port"])
-        back = asyncio.create_task(self.pass_on(from_redis, writer))
-        with contextlib.suppress(OSError):
-            while data := await reader.read(2**16):
-                answer = next((text for word, text in self.answers.items() if word in data), None)
-                self.answered += answer is not None
-                (to_redis if answer is None else writer).write(data if answer is None else answer)
-        to_redis.close()
-        await back
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.pass_on(from_redis, writer))
+            with contextlib.suppress(OSError):
+                while data := await reader.read(2**16):
+                    answer = next((text for word, text in self.answers.items() if word in data), None)
+                    self.answered += answer is not None
+                    (to_redis if answer is None else writer).write(data if answer is None else answer)
+            to_redis.close()
 
     async def pass_on(self, reader, writer):
         with contextlib.suppress(OSError):
@@ -159,7 +159,9 @@ async def proxy(redis_url):
     lying.url = behind._replace(netloc=f"{credentials}{at}127.0.0.1:{port}").geturl()
     yield lying
     server.close()
-    await asyncio.gather(*lying.lines)
+    for line in lying.lines:
+        line.cancel()
+    await asyncio.gather(*lying.lines, return_exceptions=True)
 
 
 @pytest.fixture
