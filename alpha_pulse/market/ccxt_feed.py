@@ -22,6 +22,7 @@ from alpha_pulse.market.ccxt_mapping import (
     read_errors,
     spot_exchange_id,
     translate_read,
+    why_ended,
 )
 from alpha_pulse.market.guard import Haste, RequestGuard, hasty
 from alpha_pulse.market.live import LivePair, warm_up
@@ -235,9 +236,7 @@ class CcxtFeed:
             raise live.failure
         for task in self._tasks.get(live.pair.perpetual, ()):
             if task.done():
-                error = None if task.cancelled() else task.exception()
-                why = f"{type(error).__name__}: {error}" if error else "nobody asked it to"
-                raise Fatal(f"{task.get_name()} stopped: {why}") from error
+                raise Fatal(f"{task.get_name()} stopped: {why_ended(task)}") from (None if task.cancelled() else task.exception())
 
     # --- reading -----------------------------------------------------------------------------------------------------
     def _sources(self) -> list[tuple[Callable[[LivePair], Awaitable[None]], float]]:

@@ -5,6 +5,7 @@ ccxt takes half a second to import, so it is imported when first used.
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import importlib
 import math
@@ -110,6 +111,12 @@ def _keep_our_rounding(exchange: Any) -> None:
 def spot_exchange_id(exchange_id: str) -> str:
     """The ccxt id of the spot market that belongs to a perpetual's exchange."""
     return _SPOT_OF.get(exchange_id, exchange_id)
+
+
+def why_ended(task: asyncio.Task[None]) -> str:
+    """What ended a task that is done, in words."""
+    error = None if task.cancelled() else task.exception()
+    return "nobody asked it to" if error is None else f"{type(error).__name__}: {short(error)}"
 
 
 def hand_markets(known: Any, fresh: Any) -> None:

@@ -16,9 +16,9 @@ from alpha_pulse.execution.config import ExchangeSettings
 from alpha_pulse.execution.live.connection import Connection
 from alpha_pulse.execution.live.desk import LiveDesk
 from alpha_pulse.execution.live.setup import prepare
-from alpha_pulse.execution.live.streams import UserStream, why_ended
+from alpha_pulse.execution.live.streams import UserStream
 from alpha_pulse.execution.venues.dead_man import DeadMan
-from alpha_pulse.market.ccxt_mapping import read_errors, translate_read
+from alpha_pulse.market.ccxt_mapping import read_errors, translate_read, why_ended
 from alpha_pulse.market.guard import Haste, RequestGuard, hasty
 from alpha_pulse.runtime.secrets import ExchangeKeys
 

@@ -12,7 +12,7 @@ from loguru import logger
 
 from alpha_pulse.errors import Transient
 from alpha_pulse.execution.live.connection import Connection
-from alpha_pulse.market.ccxt_mapping import read_errors, short, translate_read
+from alpha_pulse.market.ccxt_mapping import read_errors, translate_read, why_ended
 from alpha_pulse.market.taps import tap
 
 _METHODS: Final = {"watch_orders": "watchOrders", "watch_my_trades": "watchMyTrades"}
@@ -145,9 +145,3 @@ class UserStream:
         take = self._take["orders" if method == "watch_orders" else "myTrades"]
         for row in rows:  # what the tap has handed on already changes nothing
             take(row)
-
-
-def why_ended(task: asyncio.Task[None]) -> str:
-    """What ended a task that is done, in words."""
-    error = None if task.cancelled() else task.exception()
-    return "nobody asked it to" if error is None else f"{type(error).__name__}: {short(error)}"
